@@ -1,0 +1,47 @@
+"""Things picked by name on the command line: data sets, methods and scenarios."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import ClassVar
+
+Value = int | float | str | bool | None | tuple["Value", ...]
+
+
+class Named:
+    """Something with a name, a source, and keyword-only parameters that are stored unchanged.
+
+    A constructor stores each parameter under its own name and does nothing else, so that
+    parameters can be listed, overridden on the command line, and written into cache keys.
+    A subclass may take ``**inherited`` and pass it on: its parameters are then its own
+    followed by those of the class above.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    version: ClassVar[int] = 1
+    presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
+
+    @classmethod
+    def defaults(cls, preset: str | None = None) -> dict[str, Value]:
+        """Return every parameter with its default, or with the default that ``preset`` sets."""
+        found: dict[str, Value] = {}
+        for owner in cls.__mro__:
+            if "__init__" not in vars(owner) or owner is object:
+                continue
+            parameters = inspect.signature(owner.__init__).parameters.values()
+            for p in parameters:
+                if p.kind is p.KEYWORD_ONLY:
+                    found.setdefault(p.name, p.default)
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+        if preset is not None:
+            for owner in reversed(cls.__mro__):
+                chosen = vars(owner).get("presets", {}).get(preset, {})
+                found.update({k: v for k, v in chosen.items() if k in found})
+        return found
+
+    def params(self) -> dict[str, Value]:
+        """Return the constructor's arguments as they are now."""
+        return {name: getattr(self, name) for name in self.defaults()}

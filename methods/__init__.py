@@ -1,0 +1,1 @@
+"""Methods: one file each, whose stem is the method's name."""
