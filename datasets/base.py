@@ -107,18 +107,29 @@ class Splits(NamedTuple):
     test: Split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
-    """One set of inputs to predict: what it is, how strong, and how to get it when needed.
+    """One set of test inputs: what it is, how strong, and how to get it when it is needed.
 
     ``fingerprint`` is known before ``load`` is called, so a cached prediction costs no data.
+
+    Args:
+        name: such as "clean", "letters" or "fog".
+        fingerprint: changes whenever the inputs do.
+        n: the number of inputs.
+        load: returns the inputs (N, C, H, W), as bytes or as float32 in [0, 1].
+        y: labels (N, T), or None where no class applies.
+        severity: strength of the shift, 0 where it has none.
+        group: a part of its scenario, such as "near" and "far".
     """
 
     name: str
-    severity: float
     fingerprint: str
     n: int
-    load: Callable[[], Split]
+    load: Callable[[], Tensor]
+    y: Tensor | None = None
+    severity: float = 0.0
+    group: str = ""
 
 
 class Source(Named, ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar
 
 Value = int | float | str | bool | None | tuple["Value", ...]
@@ -23,6 +24,11 @@ class Named:
     version: ClassVar[int] = 1
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
 
+    @cached_property
+    def label(self) -> str:
+        """The name in tables, paths and keys: with the parameters that were asked for."""
+        return self.name
+
     @classmethod
     def defaults(cls, preset: str | None = None) -> dict[str, Value]:
         """Return every parameter with its default, or with the default that ``preset`` sets."""
@@ -30,7 +36,7 @@ class Named:
         for owner in cls.__mro__:
             if "__init__" not in vars(owner) or owner is object:
                 continue
-            parameters = inspect.signature(owner.__init__).parameters.values()
+            parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
             for p in parameters:
                 if p.kind is p.KEYWORD_ONLY:
                     found.setdefault(p.name, p.default)

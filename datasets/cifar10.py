@@ -1,0 +1,110 @@
+"""CIFAR-10: small photographs, as far outliers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+import warnings
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor
+
+from .base import Raw, fingerprint
+from .outliers import Outliers
+from .store import Remote, damaged
+
+SIDE = 32
+
+
+class Cifar10(Outliers):
+    """10 000 test photographs of animals and vehicles, 32x32, in colour.
+
+    Where the official test part is not at hand, the sheets that ConvNetJS ships are used: the
+    first 4 000 training images, without labels.
+    """
+
+    name = "cifar10"
+    source = "Krizhevsky, Learning multiple layers of features from tiny images (2009)"
+    kind = "photo"
+    content = frozenset({"photo"})
+    member: ClassVar[str] = "cifar-10-batches-py/test_batch"
+    sheets: ClassVar[tuple[str, ...]] = tuple(
+        f"cifar10-ood/cifar10_batch_{i}.png" for i in range(4)
+    )
+
+    def images(self) -> Raw:
+        path = self._official()
+        sheets = self._sheets()
+        if path is None and sheets:
+            return self._from_sheets(sheets)
+        return self._from_batch(path or self.store.download(self.name, self._remote()))
+
+    def where(self) -> str | None:
+        path = self._official() or next(iter(self._sheets()), None)
+        return str(path) if path else None
+
+    def download(self) -> None:
+        if self._official() is None:
+            self.store.download(self.name, self._remote())
+
+    def _remote(self) -> Remote:
+        official = torchvision.datasets.CIFAR10
+        return Remote(official.filename, (official.url,), official.tgz_md5)
+
+    def _official(self) -> Path | None:
+        return self.store.find(self.member, self._remote().path)
+
+    def _sheets(self) -> list[Path]:
+        found = [self.store.find(sheet) for sheet in self.sheets]
+        return [path for path in found if path] if all(found) else []
+
+    def _from_sheets(self, sheets: list[Path]) -> Raw:
+        x = torch.cat([self._read_sheet(path) for path in sheets])
+        return Raw(x, torch.full((len(x), 1), -1))
+
+    def _read_sheet(self, path: Path) -> Tensor:
+        """One image per row of the sheet, its pixels in reading order; bytes (n, 3, 32, 32)."""
+        try:
+            with Image.open(path) as image:
+                rows = np.asarray(image.convert("RGB")).reshape(-1, SIDE, SIDE, 3)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise damaged(self.name, path, error) from error
+        return torch.from_numpy(rows.copy()).permute(0, 3, 1, 2).contiguous()
+
+    def _from_batch(self, path: Path) -> Raw:
+        md5 = dict(torchvision.datasets.CIFAR10.test_list)["test_batch"]
+        key = fingerprint("cifar10", self.version, md5)
+        packed = self.store.kept(self.name, key, partial(self._read_batch, path, md5))
+        x, y = packed[:, 1:], packed[:, :1]
+        return Raw(x.reshape(-1, 3, SIDE, SIDE), y.long())
+
+    def _read_batch(self, path: Path, md5: str) -> Tensor:
+        """The test batch as bytes (N, 1 + 3072): label, then red, green and blue planes."""
+        content = self._batch_bytes(path)
+        # A pickle can run code, so only the very bytes that were published are loaded.
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise damaged(self.name, path, "the MD5 sum of test_batch is not the published one")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pickled by a NumPy of 2009, newer ones complain
+            batch = pickle.load(io.BytesIO(content), encoding="latin1")
+        labels = np.asarray(batch["labels"], np.uint8)[:, None]
+        return torch.from_numpy(np.concatenate([labels, np.asarray(batch["data"])], axis=1))
+
+    def _batch_bytes(self, path: Path) -> bytes:
+        if path.name == "test_batch":
+            return path.read_bytes()
+        try:
+            with tarfile.open(path) as archive:
+                file = archive.extractfile(self.member)  # read in place: nothing is unpacked
+                return file.read() if file else b""
+        except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
+            raise damaged(self.name, path, error) from error

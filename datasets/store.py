@@ -1,0 +1,167 @@
+"""Where data lies on disk: finding, downloading, unpacking, and keeping what was derived."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+from torchvision.datasets.utils import calculate_md5, download_url
+
+from .errors import DataError
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file of an official distribution: its place below a root, its addresses, its MD5 sum."""
+
+    path: str
+    urls: tuple[str, ...]
+    md5: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folders data is looked for in: ``root``, which is written to, and read-only ``extra``."""
+
+    root: Path
+    extra: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_environment(cls, root: str | Path | None = None) -> Store:
+        """Return the store at ``root``, else at ``BENCH_DATA``, else in the user's cache folder.
+
+        ``BENCH_DATA_EXTRA`` lists further folders, separated as in ``PATH``.
+        """
+        chosen = root or os.environ.get("BENCH_DATA") or user_cache_path("bench", appauthor=False)
+        extra = os.environ.get("BENCH_DATA_EXTRA", "").split(os.pathsep)
+        return cls(Path(chosen).expanduser(), tuple(Path(e).expanduser() for e in extra if e))
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Every folder in the order it is searched."""
+        return (self.root, *self.extra)
+
+    def find(self, *relative: str | Path) -> Path | None:
+        """Return the first of the paths that exists below the root, then below the extra roots."""
+        places = (root / path for root in self.roots for path in relative)
+        return next((place for place in places if place.exists()), None)
+
+    def obtain(self, name: str, remote: Remote, *others: str) -> Path:
+        """Return where the file or one of its ``others`` was found; else download the file.
+
+        Raises:
+            DataError: it is not there and cannot be downloaded.
+        """
+        return self.find(remote.path, *others) or self.download(name, remote)
+
+    def download(self, name: str, remote: Remote) -> Path:
+        """Return the file below the root, fetched from the first address that serves it whole."""
+        target = self.root / remote.path
+        reasons = []
+        for url in remote.urls:
+            try:
+                with draft(target) as path:
+                    download_url(url, str(path.parent), path.name, remote.md5)
+                return target
+            except Exception as error:  # torchvision passes on whatever urllib and sockets raise
+                reasons.append(_one_line(error))
+        raise self.missing(name, remote.path, f"the download failed: {'; '.join(reasons)}")
+
+    def missing(self, name: str, path: str, reason: str, hint: str | None = None) -> DataError:
+        """Return the error for absent data: what, where it was looked for, how to get it."""
+        places = ", ".join(str(root) for root in self.roots)
+        hint = hint or f"With a network, run: python -m bench data download {name}"
+        return DataError(f"{name}: {path} was not found in {places}, and {reason}. {hint}")
+
+    def kept(self, name: str, key: str, make: Callable[[], Tensor]) -> Tensor:
+        """Return what ``make`` returns, computed once and then read from ``derived/<name>/``.
+
+        The key must say all that the tensor depends on. A damaged file is made again; where
+        nothing can be written the tensor is computed every time.
+        """
+        plain = re.fullmatch(r"\w[\w.,=-]{0,99}", key)
+        stem = key if plain else hashlib.sha256(key.encode()).hexdigest()[:16]
+        path = self.root / "derived" / name / f"{stem}.npy"
+        with suppress(Exception):  # absent, or damaged in whatever way: it can be made again
+            return _read_array(path)
+        made = make()
+        with suppress(OSError), draft(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, made.detach().cpu().numpy(), allow_pickle=False)
+        return made
+
+
+def _read_array(path: Path) -> Tensor:
+    with path.open("rb") as file:
+        return torch.from_numpy(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` that takes its place if the block ends well.
+
+    Works for files and for folders. A reader sees the whole of it or nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield folder / path.name
+        (folder / path.name).replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def damaged(name: str, path: Path, reason: object, hint: str | None = None) -> DataError:
+    """Return the error for a file that cannot be what it should be, and what to do about it."""
+    hint = hint or f"run: python -m bench data download {name}"
+    return DataError(f"{name}: {path} is damaged ({reason}). Delete it and {hint}")
+
+
+def verify(name: str, path: Path, md5: str) -> None:
+    """Check a file against its published MD5 sum.
+
+    Raises:
+        DataError: the file is another one, or incomplete.
+    """
+    if calculate_md5(path) != md5:
+        raise damaged(name, path, "its MD5 sum is not the published one")
+
+
+def unpack_zip(name: str, archive: Path, target: Path) -> Path:
+    """Return the folder ``target``, which holds the whole archive; unpacked once.
+
+    Raises:
+        DataError: the archive is damaged, or has a path that leads out of the folder.
+    """
+    if target.exists():
+        return target
+    try:
+        with zipfile.ZipFile(archive) as opened, draft(target) as folder:
+            for member in opened.namelist():
+                _refuse_escape(name, archive, member)
+            opened.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise damaged(name, archive, error) from error
+    return target
+
+
+def _refuse_escape(name: str, archive: Path, member: str) -> None:
+    for path in (PurePosixPath(member), PureWindowsPath(member)):
+        if path.anchor or ".." in path.parts:
+            raise damaged(name, archive, f"unsafe path {member!r}")

@@ -1,0 +1,514 @@
+"""The contract of every data set and source, and the formats of those that are read from files."""
+
+import gzip
+import hashlib
+import importlib
+import inspect
+import io
+import pickle
+import pkgutil
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import datasets
+from datasets import images, letters, omniglot
+from datasets import store as store_module
+from datasets.base import Dataset, Source, as_bytes
+from datasets.cifar10 import Cifar10
+from datasets.digits import Digits
+from datasets.errors import DataError
+from datasets.idx import Fashion, Mnist, NotMnist, parse_idx
+from datasets.letters import Letters
+from datasets.noise import Noise
+from datasets.omniglot import Omniglot
+from datasets.outliers import Outliers
+from datasets.photos import Photos
+from datasets.store import Store
+
+
+def discovered() -> list[type[Source]]:
+    found = []
+    for info in pkgutil.iter_modules(datasets.__path__, "datasets."):
+        for item in vars(importlib.import_module(info.name)).values():
+            if inspect.isclass(item) and item.__module__ == info.name and issubclass(item, Source):
+                found += [] if inspect.isabstract(item) else [item]
+    return found
+
+
+SOURCES = discovered()
+EMBEDDED = [s for s in SOURCES if s.embedded]
+FILED = [Mnist, Fashion, NotMnist, Omniglot, Cifar10]
+KINDS = {"glyph", "object", "photo", "noise", "face", "speech"}
+by_name = {"ids": lambda source: source.name}
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Addresses that cannot be reached, without asking for them."""
+
+    def refuse(*_: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr(store_module, "download_url", refuse)
+
+
+def idx(array: np.ndarray) -> bytes:
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def mnist_like(classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (60, 28, 28)), np.arange(60) % classes
+
+
+def write_idx(folder: Path, *stems: str) -> dict[str, Path]:
+    """Put small packed files in place; return them by name."""
+    folder.mkdir(parents=True)
+    files = {}
+    for stem in stems:
+        for what, array in zip(("images-idx3", "labels-idx1"), mnist_like(), strict=True):
+            path = folder / f"{stem}-{what}-ubyte.gz"
+            path.write_bytes(gzip.compress(idx(array)))
+            files[path.name] = path
+    return files
+
+
+@pytest.fixture
+def mnist(tmp_path, monkeypatch) -> Mnist:
+    files = write_idx(tmp_path / "MNIST" / "raw", "train", "t10k")
+    sums = [(name, hashlib.md5(path.read_bytes()).hexdigest()) for name, path in files.items()]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
+    return at(Mnist, tmp_path)
+
+
+def at(source: type, *roots: Path):
+    made = source()
+    made.store = Store(roots[0], roots[1:])
+    return made
+
+
+# Contract
+
+
+def test_every_source_of_the_folder_is_discovered():
+    names = [s.name for s in SOURCES]
+    expected = {"digits", "letters", "photos", "noise"} | {s.name for s in FILED}
+    assert expected <= set(names)
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("source", SOURCES, **by_name)
+def test_a_source_says_what_it_is(source):
+    assert source.source
+    assert source.__doc__
+    assert source.kind in KINDS
+    assert source.content
+    assert isinstance(source.content, frozenset)
+    assert source.version >= 1
+
+
+@pytest.mark.parametrize("source", EMBEDDED, **by_name)
+def test_embedded_images_are_bytes_with_labels(source):
+    raw = source().raw("test")
+    assert raw.x.dtype == torch.uint8
+    assert raw.x.dim() == 4
+    assert raw.x.shape[1] in (1, 3)
+    assert raw.y.dtype == torch.int64
+    assert raw.y.shape[0] == raw.x.shape[0] >= 300
+    assert raw.y.min() >= 0
+
+
+@pytest.mark.parametrize("source", EMBEDDED, **by_name)
+def test_embedded_images_differ_from_each_other(source):
+    x = source().raw("test").x.flatten(1)
+    assert len(x.unique(dim=0)) == len(x)
+
+
+@pytest.mark.parametrize("source", [Letters, Photos, Noise], **by_name)
+def test_embedded_images_repeat(source):
+    module = inspect.getmodule(source)
+    cached = next(f for f in vars(module).values() if hasattr(f, "cache_clear"))
+    first = source().raw("test")
+    cached.cache_clear()
+    second = source().raw("test")
+    assert torch.equal(first.x, second.x)
+    assert torch.equal(first.y, second.y)
+
+
+@pytest.mark.parametrize("source", EMBEDDED, **by_name)
+def test_embedded_sources_are_always_there(source):
+    assert source().where() == "embedded"
+    source().download()
+
+
+@pytest.mark.parametrize("source", EMBEDDED, **by_name)
+@pytest.mark.parametrize("dataset", [Digits, Mnist, Fashion], **by_name)
+def test_every_embedded_source_fits_through_a_transform(source, dataset):
+    x = source().raw("test").x[::7]
+    made = dataset().transform(x)
+    assert made.dtype == torch.uint8
+    assert made.shape == (len(x), *dataset.task.shape)
+    split = dataset().outlier_split(x)
+    assert torch.equal(split.x, made)
+    assert (split.y == -1).all()
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if issubclass(s, Outliers)], **by_name)
+def test_an_outlier_source_cannot_be_trained_on(source):
+    with pytest.raises(DataError, match=f"{source.name} is an outlier source"):
+        source().raw("train")
+
+
+def test_no_outlier_source_holds_digits():
+    for source in SOURCES:
+        if not issubclass(source, Dataset):
+            assert not source.content & (Digits.content | Fashion.content)
+    assert Digits.content == Mnist.content
+
+
+# Splits
+
+
+def test_validation_is_cut_from_training_and_nothing_is_shared_or_lost():
+    parts = Digits().splits(0)
+    official = Digits().raw("train")
+    assert len(parts.train) + len(parts.val) == len(official.x) == 1437
+    assert len(parts.test) == 360
+
+    def rows(*tensors: torch.Tensor) -> list[bytes]:
+        return sorted(bytes(row.numpy()) for x in tensors for row in x.flatten(1))
+
+    assert rows(parts.train.x, parts.val.x) == rows(Digits().transform(official.x))
+    every = Digits().transform(torch.cat([official.x, Digits().raw("test").x]))
+    assert rows(parts.train.x, parts.val.x, parts.test.x) == rows(every)
+
+
+def test_every_part_has_every_class_in_proportion():
+    for split in Digits().splits(3):
+        counts = split.y[:, 0].bincount(minlength=10) / len(split)
+        assert (counts - 0.1).abs().max() < 0.02
+
+
+def test_the_seed_moves_validation_and_leaves_the_test_part():
+    first, again, other = (Digits().splits(seed) for seed in (0, 0, 1))
+    assert torch.equal(first.val.x, again.val.x)
+    assert not torch.equal(first.val.x, other.val.x)
+    assert torch.equal(first.test.x, other.test.x)
+    assert torch.equal(first.test.y, other.test.y)
+
+
+def test_fingerprints_follow_the_seed_except_for_the_test_part():
+    first, again, other = (Digits().splits(seed) for seed in (0, 0, 1))
+    assert [s.fingerprint for s in first] == [s.fingerprint for s in again]
+    assert first.train.fingerprint != other.train.fingerprint
+    assert first.val.fingerprint != other.val.fingerprint
+    assert first.test.fingerprint == other.test.fingerprint
+    assert len({s.fingerprint for s in first}) == 3
+
+
+# Transforms
+
+
+def test_digits_pass_their_own_raster_unchanged():
+    made = Digits()
+    x = torch.cat([made.transform(made.raw(part).x) for part in ("train", "test")])
+    official = torch.from_numpy(load_digits().images).unsqueeze(1)
+    expected = {bytes(i.numpy()) for i in (official.float() * 255 / 16).round().byte()}
+    assert {bytes(i.numpy()) for i in x} == expected
+
+
+def test_digits_keep_their_raw_blocks():
+    raw = Digits().raw("test").x
+    small = Digits().transform(raw)
+    assert torch.equal(small.repeat_interleave(4, 2).repeat_interleave(4, 3), raw)
+
+
+@pytest.mark.parametrize("source", EMBEDDED, **by_name)
+def test_only_seventeen_greys_leave_the_digits_raster(source):
+    levels = as_bytes(torch.arange(17) / 16)
+    assert torch.isin(Digits().transform(source().raw("test").x), levels).all()
+
+
+def test_bytes_and_floats_go_the_same_way():
+    x = Photos().raw("test").x[:50]
+    for dataset in (Digits(), Mnist()):
+        same = dataset.transform(x).int() - dataset.transform(x.float() / 255).int()
+        assert same.abs().max() <= 1
+
+
+def test_mnist_images_are_padded_and_otherwise_untouched(mnist):
+    raw = mnist.raw("test").x
+    made = mnist.transform(raw)
+    assert torch.equal(made[..., 2:-2, 2:-2], raw)
+    assert made.sum() == raw.sum()
+
+
+def test_a_transform_does_not_depend_on_the_batch():
+    x = Letters().raw("test").x[:99]
+    for dataset in (Digits(), Mnist()):
+        apart = torch.cat([dataset.transform(part) for part in x.split(10)])
+        assert torch.equal(apart, dataset.transform(x))
+    assert torch.equal(images.in_chunks(lambda t: t + 1, x, size=10), x + 1)
+
+
+def test_white_stays_white_and_luma_is_itu_601():
+    white = torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
+    assert as_bytes(images.grey(white)).min() == 255
+    green = torch.tensor([0, 255, 0], dtype=torch.uint8).view(1, 3, 1, 1)
+    assert images.grey(green).item() == pytest.approx(0.587)
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        images.grey(torch.zeros(1, 2, 4, 4))
+
+
+def test_resizing_is_antialiased():
+    stripes = torch.arange(64).remainder(2).float().expand(1, 1, 64, 64)
+    assert (images.resize(stripes, 8, 8) - 0.5).abs().max() < 0.1
+
+
+# Letters, photos and noise
+
+
+def test_letters_fill_their_frame_and_none_passes_for_a_digit():
+    raw = Letters().raw("test")
+    assert len(raw.x) >= 400
+    ink = raw.x[:, 0] > 0
+    fills = ink[:, [0, -1]].any(2).all(1) | ink[:, :, 2:-2].any(1)[:, [0, -1]].all(1)
+    assert fills.all()
+    assert frozenset("OoIlZzSsB") <= letters.DIGIT_LIKE
+    assert not torch.isin(raw.y, torch.tensor([8, 14, 16, 18, 25])).any()  # I O Q S Z
+
+
+def test_photos_are_in_colour_and_show_something():
+    x = Photos().raw("test").x
+    assert x.shape[1:] == (3, 32, 32)
+    assert x.float().flatten(1).std(1).min() > 5
+
+
+def test_noise_is_half_of_each_kind():
+    raw = Noise().raw("test")
+    assert raw.y[:, 0].bincount().tolist() == [500, 500]
+    fine, coarse = ((raw.x[raw.y[:, 0] == k].float().diff(dim=-1)).abs().mean() for k in (0, 1))
+    assert fine > 2 * coarse
+
+
+# The idx format
+
+
+def test_idx_bytes_come_back_in_their_shape():
+    array = np.arange(24).reshape(2, 3, 4)
+    assert torch.equal(parse_idx(idx(array)), torch.from_numpy(array).byte())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\x0d\x01\0\0\0\x01x", b"PK\3\4 and more", idx(np.zeros(9))[:-1]]
+)
+def test_what_is_no_idx_file_is_refused(content):
+    with pytest.raises((ValueError, struct.error)):
+        parse_idx(content)
+
+
+def test_mnist_reads_packed_files_and_writes_nothing(mnist, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    raw = mnist.raw("train")
+    x, y = mnist_like()
+    assert torch.equal(raw.x, torch.from_numpy(x).byte().unsqueeze(1))
+    assert torch.equal(raw.y, torch.from_numpy(y).long().unsqueeze(1))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert mnist.where() == str(tmp_path / "MNIST" / "raw")
+
+
+def test_mnist_reads_unpacked_files(mnist, tmp_path):
+    packed = mnist.raw("test")
+    for path in (tmp_path / "MNIST" / "raw").iterdir():
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    assert torch.equal(at(Mnist, tmp_path).raw("test").x, packed.x)
+    assert mnist.where() == str(tmp_path / "MNIST" / "raw")
+
+
+def test_mnist_is_found_in_an_extra_root(mnist, tmp_path):
+    elsewhere = at(Mnist, tmp_path / "empty", tmp_path)
+    assert len(elsewhere.raw("test").x) == 60
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_truncated_file_is_named(mnist, tmp_path):
+    path = tmp_path / "MNIST" / "raw" / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is damaged.*download mnist"):
+        mnist.raw("test")
+
+
+def test_files_that_do_not_belong_together_are_refused(mnist, tmp_path, monkeypatch):
+    path = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(idx(np.arange(59) % 10)))
+    sums = dict(torchvision.datasets.MNIST.resources)
+    sums[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", list(sums.items()))
+    with pytest.raises(DataError, match="do not belong together"):
+        mnist.raw("test")
+
+
+def test_only_what_is_missing_is_downloaded(mnist, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        store_module,
+        "download_url",
+        lambda url, folder, name, md5: (asked.append(name), (Path(folder) / name).touch()),
+    )
+    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").unlink()
+    assert mnist.where() is None
+    mnist.download()
+    assert asked == ["train-images-idx3-ubyte.gz"]
+
+
+@pytest.mark.parametrize("source", FILED, **by_name)
+def test_missing_data_is_a_message_with_the_places_and_the_remedy(source, tmp_path, offline):
+    made = at(source, tmp_path / "root", tmp_path / "extra")
+    assert made.where() is None
+    for ask in (lambda: made.raw("test"), made.download):
+        with pytest.raises(DataError) as caught:
+            ask()
+        message = str(caught.value)
+        assert message.startswith(f"{source.name}: ")
+        assert str(tmp_path / "root") in message
+        assert str(tmp_path / "extra") in message
+        remedy = "notMNIST/raw/" if source is NotMnist else f"bench data download {source.name}"
+        assert remedy in message
+        assert "\n" not in message
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_notmnist_reads_its_test_files(tmp_path):
+    files = write_idx(tmp_path / "notMNIST" / "raw", "t10k")
+    made = at(NotMnist, tmp_path)
+    assert made.raw("test").x.shape == (60, 1, 28, 28)
+    assert made.where() == str(tmp_path / "notMNIST" / "raw")
+    made.download()
+    path = files["t10k-images-idx3-ubyte.gz"]
+    path.write_bytes(path.read_bytes()[:-50])
+    store_free = at(NotMnist, tmp_path / "none", tmp_path)
+    importlib.import_module("datasets.idx").read_idx.cache_clear()
+    with pytest.raises(DataError, match=r"images-idx3-ubyte\.gz is damaged.*put t10k"):
+        store_free.raw("test")
+
+
+# Omniglot
+
+
+def drawing(column: int) -> bytes:
+    """A vertical line, black on white, as a one-bit PNG."""
+    pixels = np.full((105, 105), 255, np.uint8)
+    pixels[:, column] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("1").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_small(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    members = {
+        1: ["Greek/character01/0394_01", "Greek/character15/0408_01", "Latin/character01/0683_01"],
+        2: ["Greek/character01/0394_01", "Tagalog/character01/0910_01"],
+    }
+    for part, names in members.items():
+        with zipfile.ZipFile(folder / f"images_background_small{part}.zip", "w") as archive:
+            for i, name in enumerate(names):
+                archive.writestr(f"images_background_small{part}/{name}.png", drawing(10 + i))
+
+
+def test_omniglot_inverts_and_drops_duplicates_latin_and_digit_like(tmp_path):
+    write_small(tmp_path / "omniglot-py")
+    raw = at(Omniglot, tmp_path).raw("test")
+    assert raw.x.shape == (2, 1, 105, 105)  # one alpha, one Tagalog character
+    assert raw.y[:, 0].tolist() == [0, 1]
+    assert raw.x[0, 0, 0].nonzero()[:, 0].tolist() == [10]
+    assert raw.x.max() == 255
+
+
+def test_omniglot_is_decoded_once(tmp_path, monkeypatch):
+    write_small(tmp_path / "omniglot-py")
+    first = at(Omniglot, tmp_path).raw("test")
+    monkeypatch.setattr(omniglot.Image, "open", lambda *_: pytest.fail("decoded again"))
+    assert torch.equal(at(Omniglot, tmp_path).raw("test").x, first.x)
+
+
+def test_omniglot_is_the_same_packed_and_unpacked(tmp_path):
+    write_small(tmp_path / "packed" / "omniglot-py")
+    for path in (tmp_path / "packed" / "omniglot-py").iterdir():
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path / "unpacked" / "omniglot-py")
+    packed, unpacked = (
+        at(Omniglot, tmp_path / name).raw("test") for name in ("packed", "unpacked")
+    )
+    assert torch.equal(packed.x, unpacked.x)
+    assert torch.equal(packed.y, unpacked.y)
+
+
+def test_a_damaged_omniglot_archive_is_named(tmp_path):
+    write_small(tmp_path / "omniglot-py")
+    path = tmp_path / "omniglot-py" / "images_background_small2.zip"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"small2\.zip is damaged"):
+        at(Omniglot, tmp_path).raw("test")
+
+
+# CIFAR-10
+
+
+@pytest.fixture
+def batch(monkeypatch) -> tuple[bytes, np.ndarray]:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 3072)).astype(np.uint8)
+    content = pickle.dumps({"data": pixels, "labels": [3, 1, 4, 1, 5]})
+    sums = [["test_batch", hashlib.md5(content).hexdigest()]]
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "test_list", sums)
+    return content, pixels
+
+
+def test_cifar10_reads_the_test_batch_packed_and_unpacked(tmp_path, batch):
+    content, pixels = batch
+    (tmp_path / "a" / "cifar-10-batches-py").mkdir(parents=True)
+    (tmp_path / "a" / "cifar-10-batches-py" / "test_batch").write_bytes(content)
+    (tmp_path / "b").mkdir()
+    with tarfile.open(tmp_path / "b" / "cifar-10-python.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("cifar-10-batches-py/test_batch")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    for folder in ("a", "b"):
+        raw = at(Cifar10, tmp_path / folder).raw("test")
+        assert torch.equal(raw.x.flatten(1), torch.from_numpy(pixels))
+        assert raw.y[:, 0].tolist() == [3, 1, 4, 1, 5]
+
+
+def test_a_pickle_of_unknown_origin_is_never_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("loaded"))
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(pickle.dumps({}))
+    with pytest.raises(DataError, match=r"test_batch is damaged .*MD5"):
+        at(Cifar10, tmp_path).raw("test")
+
+
+def test_cifar10_falls_back_on_the_sheets(tmp_path):
+    (tmp_path / "cifar10-ood").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 32, 32, 3)).astype(np.uint8)
+    for i, sheet in enumerate(pixels):
+        path = tmp_path / "cifar10-ood" / f"cifar10_batch_{i}.png"
+        Image.fromarray(sheet.reshape(6, 1024, 3)).save(path)
+    raw = at(Cifar10, tmp_path).raw("test")
+    expected = torch.from_numpy(pixels).flatten(0, 1).permute(0, 3, 1, 2)
+    assert torch.equal(raw.x, expected)
+    assert (raw.y == -1).all()
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"cifar10_batch_3\.png is damaged"):
+        at(Cifar10, tmp_path).raw("test")
