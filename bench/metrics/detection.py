@@ -1,0 +1,165 @@
+"""How well a score tells outliers from inliers.
+
+Outliers are the positives and a higher score means more outlying. Every number is a function
+of one `Ranking`, which is the only place where scores are sorted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Counts = NDArray[np.int64]
+Vector = NDArray[np.float64]
+
+
+def as_vector(values: Tensor | NDArray, name: str) -> Vector:
+    """Return finite numbers as a float64 vector (N,).
+
+    Raises:
+        ValueError: there are none, they are no vector, or some are NaN or infinite.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().double().cpu().numpy()
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} have shape {vector.shape}, not (N,)")
+    if not len(vector):
+        raise ValueError(f"{name} are empty")
+    if bad := np.count_nonzero(~np.isfinite(vector)):
+        raise ValueError(f"{bad} of {len(vector)} {name} are NaN or infinite")
+    return vector
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The numbers of inliers and of outliers at each distinct score, lowest score first.
+
+    Metrics are worked from these counts, so ties need no special case and the order in which
+    equal scores arrive cannot matter.
+    """
+
+    inliers: Counts
+    outliers: Counts
+
+    @classmethod
+    def of(cls, inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> Ranking:
+        """Return the ranking of two vectors of scores, found in one sort."""
+        inside = as_vector(inlier_scores, "inlier scores")
+        outside = as_vector(outlier_scores, "outlier scores")
+        levels, level = np.unique(np.concatenate([inside, outside]), return_inverse=True)
+        inliers = np.bincount(level[: len(inside)], minlength=len(levels))
+        outliers = np.bincount(level[len(inside) :], minlength=len(levels))
+        return cls(inliers, outliers)
+
+    def auroc(self) -> float:
+        """Chance that an outlier scores above an inlier, ties counted half; 0.5 is chance."""
+        twice_below = 2 * self.inliers.cumsum() - self.inliers
+        # In integers up to the division, so that constant scores give exactly 0.5.
+        wins = int(self.outliers @ twice_below)
+        return wins / (2 * int(self.inliers.sum()) * int(self.outliers.sum()))
+
+    def aupr_out(self, *, balanced: bool = False) -> float:
+        """Average precision with outliers as positives."""
+        return average_precision(self.outliers[::-1], self.inliers[::-1], balanced=balanced)
+
+    def aupr_in(self, *, balanced: bool = False) -> float:
+        """Average precision with inliers as positives, found by their low scores."""
+        return average_precision(self.inliers, self.outliers, balanced=balanced)
+
+    def fpr95_id(self) -> float:
+        """Share of outliers accepted at the threshold that accepts 95 % of inliers."""
+        return share_let_in(self.inliers, self.outliers)
+
+    def fpr95_ood(self) -> float:
+        """Share of inliers flagged at the threshold that flags 95 % of outliers."""
+        return share_let_in(self.outliers[::-1], self.inliers[::-1])
+
+
+def average_precision(positives: Counts, negatives: Counts, *, balanced: bool) -> float:
+    """Sum over levels of (rise in recall) x precision, from counts per level, most positive first.
+
+    The definition of `sklearn.metrics.average_precision_score`: no interpolation. ``balanced``
+    weights the two classes as if there were equally many, because precision, unlike AUROC,
+    moves with nothing but the sizes of the two sets.
+    """
+    weight = positives.sum() / negatives.sum() if balanced else 1.0
+    hits = positives.cumsum()
+    precision = hits / (hits + weight * negatives.cumsum())
+    return float(positives @ precision / positives.sum())
+
+
+def share_let_in(wanted: Counts, others: Counts) -> float:
+    """Share of ``others`` let in by the first threshold that lets in 95 % of ``wanted``.
+
+    Counts per level, in the order in which a moving threshold lets them in; a level comes in
+    whole. 95 % is 19 of 20 in integers: no rounding, and never less than 95 %.
+    """
+    level = np.argmax(20 * wanted.cumsum() >= 19 * wanted.sum())
+    return float(others[: level + 1].sum() / others.sum())
+
+
+def detection(
+    inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray
+) -> dict[str, float]:
+    """All seven detection metrics by name, as fractions, from one sort.
+
+    Raises:
+        ValueError: a side is empty, is no vector, or holds NaN or infinite scores.
+    """
+    ranking = Ranking.of(inlier_scores, outlier_scores)
+    return {
+        "auroc": ranking.auroc(),
+        "aupr_out": ranking.aupr_out(),
+        "aupr_in": ranking.aupr_in(),
+        "aupr_out_balanced": ranking.aupr_out(balanced=True),
+        "aupr_in_balanced": ranking.aupr_in(balanced=True),
+        "fpr95_id": ranking.fpr95_id(),
+        "fpr95_ood": ranking.fpr95_ood(),
+    }
+
+
+def auroc(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Area under the ROC curve, in [0, 1], ties counted half; constant scores give exactly 0.5."""
+    return Ranking.of(inlier_scores, outlier_scores).auroc()
+
+
+def aupr_out(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Average precision, in [0, 1], with outliers as positives; depends on the set sizes."""
+    return Ranking.of(inlier_scores, outlier_scores).aupr_out()
+
+
+def aupr_in(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Average precision, in [0, 1], with inliers as positives; depends on the set sizes."""
+    return Ranking.of(inlier_scores, outlier_scores).aupr_in()
+
+
+def aupr_out_balanced(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Average precision, in [0, 1], with outliers as positives, the classes weighted to 1:1."""
+    return Ranking.of(inlier_scores, outlier_scores).aupr_out(balanced=True)
+
+
+def aupr_in_balanced(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Average precision, in [0, 1], with inliers as positives, the classes weighted to 1:1."""
+    return Ranking.of(inlier_scores, outlier_scores).aupr_in(balanced=True)
+
+
+def fpr95_id(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Share of outliers accepted at the lowest threshold that accepts at least 95 % of inliers.
+
+    The convention of ODIN (arXiv:1706.02690) and of most papers since. Scores equal to the
+    threshold are accepted.
+    """
+    return Ranking.of(inlier_scores, outlier_scores).fpr95_id()
+
+
+def fpr95_ood(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
+    """Share of inliers flagged at the highest threshold that flags at least 95 % of outliers.
+
+    Outliers are the positives here, as in OpenOOD (arXiv:2306.09301). Scores equal to the
+    threshold are flagged.
+    """
+    return Ranking.of(inlier_scores, outlier_scores).fpr95_ood()
