@@ -1,0 +1,87 @@
+"""Tables of strings as LaTeX and Markdown, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+NONE = "–"
+TEXT = {"method", "score", "view", "metric"}  # columns of words, set to the left
+TEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&",
+    "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "–": "--", "×": r"$\times$",
+}  # fmt: skip
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write one file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.write_bytes(content.encode() if isinstance(content, str) else content)
+    draft.replace(path)  # a reader sees the whole file or none
+
+
+def number(value: float, std: float = math.nan, digits: int = 3) -> str:
+    """A number with its standard deviation where there is one; a dash for NaN."""
+    if math.isnan(value):
+        return NONE
+    return f"{value:,.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+
+
+def tex_escape(text: str) -> str:
+    """Text that LaTeX prints as it stands; letters beyond ASCII that it may lack become '?'."""
+    escaped = "".join(TEX.get(letter, letter) for letter in text)
+    return escaped.encode("ascii", "replace").decode()
+
+
+def tex_bold(text: str) -> str:
+    """Escaped text, in bold."""
+    return rf"\textbf{{{tex_escape(text)}}}"
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown prints as it stands, in a table too."""
+    return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;").replace("*", r"\*")
+
+
+def markdown_bold(text: str) -> str:
+    """Escaped text, in bold."""
+    return f"**{markdown_escape(text)}**"
+
+
+def latex(table: pd.DataFrame, caption: str, label: str, notes: Iterable[str] = ()) -> str:
+    """A floating booktabs table; the cells are LaTeX already, all else is escaped here."""
+    heads = " & ".join(tex_escape(name) for name in table.columns)
+    sides = "".join("l" if name in TEXT else "r" for name in table.columns)
+    below = [rf"\par {{\footnotesize {tex_escape(note)}}}" for note in notes]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{tex_escape(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{sides}}}",
+        r"\toprule",
+        heads + r" \\",
+        r"\midrule",
+        *(" & ".join(row) + r" \\" for row in table.itertuples(index=False)),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *below,
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> str:
+    """A pipe table with its caption and notes; the cells are Markdown already."""
+    rules = ["---" if name in TEXT else "---:" for name in table.columns]
+    rows = [list(table.columns), rules, *table.itertuples(index=False)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    listed = [f"- {markdown_escape(note)}" for note in notes]
+    return "\n".join([*lines, "", markdown_escape(caption), *([""] if listed else []), *listed, ""])

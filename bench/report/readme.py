@@ -1,0 +1,151 @@
+"""The report as files: tables, figures, and the README that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.report import figures as drawing
+from bench.report import formats
+from bench.report.frames import Board, boards, load
+from bench.report.leaderboard import Leaderboard, leaderboard
+from bench.report.scenarios import everything, overview, printed
+
+SAME_SCORE = "predictive_entropy"  # defined for every method, so it compares like with like
+
+
+def render(results: Path, *, figures: bool = True) -> list[str]:
+    """Write the whole report under ``results``; return one line for each file left out."""
+    records, problems = load(results)
+    style = drawing.styles(sorted({record["method"] for record in records}))
+    parts = []
+    for board in boards(records):
+        parts += [f"## {board.title}\n", *write_leaderboards(results, board)]
+        parts += write_scenarios(results, board)
+        if figures:
+            parts += write_figures(results, board, style)
+    local = [problem.replace(f"{results}/", "") for problem in problems]
+    parts = ["# Results\n", about(records), *parts, *left_out(records, local)]
+    formats.write(results / "README.md", "\n".join(parts))
+    return problems
+
+
+def write_leaderboards(results: Path, board: Board) -> list[str]:
+    """Write both leaderboards of a board; return them as Markdown."""
+    parts = []
+    for score in ("", SAME_SCORE):
+        table = leaderboard(board.frame, score)
+        if score and not table.columns:
+            continue  # nothing was detected, so there is nothing to compare
+        name = f"leaderboard-{board.stem}" + (f"-{score}" if score else "")
+        caption = f"{board.title}. {table.caption}"
+        text = formats.markdown(
+            table.text(formats.markdown_bold, formats.markdown_escape), caption, table.notes
+        )
+        stem = results / "tables" / name
+        formats.write(stem.with_name(f"{name}.md"), text)
+        formats.write(stem.with_name(f"{name}.csv"), table.numbers().to_csv(index=False))
+        formats.write(stem.with_name(f"{name}.tex"), _latex(table, caption, name))
+        parts += [f"### All methods by {score}\n" if score else "### Leaderboard\n", text]
+    return parts
+
+
+def _latex(table: Leaderboard, caption: str, label: str) -> str:
+    cells = table.text(formats.tex_bold, formats.tex_escape)
+    return formats.latex(cells, caption, label, table.notes)
+
+
+def write_scenarios(results: Path, board: Board) -> list[str]:
+    """Write the tables of each scenario; return the links to them."""
+    links = []
+    for scenario in board.scenarios:
+        name = f"{scenario}-{board.stem}"
+        numbers = everything(board.frame, scenario).to_csv(index=False)
+        formats.write(results / "tables" / f"{name}.csv", numbers)
+        cells = printed(overview(board.frame, scenario)).map(formats.tex_escape)
+        caption = f"{board.title}: {scenario}, mean over the seeds. A dash: not complete."
+        formats.write(results / "tables" / f"{name}.tex", formats.latex(cells, caption, name))
+        links.append(f"[{scenario}](tables/{name}.csv)")
+    return [f"Every number: {', '.join(links)}.\n"] if links else []
+
+
+def write_figures(results: Path, board: Board, style: drawing.Styles) -> list[str]:
+    """Draw each scenario; return the pictures as Markdown."""
+    parts = []
+    for scenario in board.scenarios:
+        name = f"{scenario}-{board.stem}"
+        pictures = drawing.draw(board.frame, scenario, style)
+        for kind, content in pictures.items():
+            formats.write(results / "figures" / f"{name}.{kind}", content)
+        parts += [f"![{scenario} on {board.title}](figures/{name}.png)\n"] if pictures else []
+    return parts and ["### Figures\n", drawing.CAPTION, *parts]
+
+
+def about(records: list[dict[str, Any]]) -> str:
+    """When, where and from what the rows came."""
+    times = sorted(str(record["time"]) for record in records if record.get("time"))
+    facts = {
+        "Measured": " to ".join(dict.fromkeys(times[:1] + times[-1:])),
+        "On": _listed(record.get("device") for record in records),
+        "Versions": _listed(_versions(record) for record in records),
+        "Commits": _listed(record.get("commit") for record in records),
+    }
+    lines = [f"- {name}: {formats.markdown_escape(text)}" for name, text in facts.items() if text]
+    return "\n".join(
+        ["Written by `python -m bench report` from `rows/`; not to be edited.", "", *lines, ""]
+    )
+
+
+def _versions(record: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in record.get("versions", {}).items())
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """Different values that are not empty, in order."""
+    return "; ".join(sorted({str(value) for value in values if value}))
+
+
+def left_out(records: list[dict[str, Any]], problems: list[str]) -> list[str]:
+    """Sections that say what is not in the tables, and why."""
+    return [
+        *_section("Failed", _reasons(records, lambda r: _reason(r, "failed"))),
+        *_section("Skipped", _reasons(records, lambda r: _reason(r, "skipped"))),
+        *_section(
+            "Views that could not be had", _reasons(records, lambda r: r.get("missing") or {})
+        ),
+        *_section("Files left out", problems),
+    ]
+
+
+def _reason(record: dict[str, Any], status: str) -> dict[str, str]:
+    return {"": record.get("reason", "")} if record["status"] == status else {}
+
+
+def _reasons(
+    records: list[dict[str, Any]], find: Callable[[dict[str, Any]], dict[str, str]]
+) -> list[str]:
+    """One line for each reason, with the methods and seeds that share it."""
+    found = [
+        (record["dataset"], record["scenario"], view, why, record["method"], record["seed"])
+        for record in records
+        for view, why in find(record).items()
+    ]
+    table = pd.DataFrame(found, columns=["dataset", "scenario", "view", "why", "method", "seed"])
+    lines, everyone = [], len({record["method"] for record in records})
+    for (dataset, scenario, view, why), part in table.groupby(
+        ["dataset", "scenario", "view", "why"]
+    ):
+        seeds = ", ".join(map(str, sorted(part["seed"].unique())))
+        methods = sorted(part["method"].unique())
+        who = "every method" if len(methods) == everyone > 1 else ", ".join(methods)
+        where = ", ".join(filter(None, [dataset, scenario, view]))
+        lines.append(f"{where}: {why} ({who}; seed {seeds})")
+    return lines
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    listed = [f"- {formats.markdown_escape(line)}" for line in lines]
+    return [f"## {title}\n", *listed, ""] if lines else []

@@ -1,0 +1,312 @@
+"""The report, from small hand-made rows whose answers are worked out in the comments."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as referee
+
+from bench.errors import BenchError
+from bench.report import figures, formats, render, stats
+from bench.report.frames import boards, load
+from bench.report.leaderboard import leaderboard, leaderboard_frame
+from bench.report.scenarios import overview
+
+GOLDEN = Path(__file__).parent / "data" / "rows"
+CHECKOUT = Path(__file__).parents[1]
+MC = "mc_dropout:rate=0.1"
+
+
+@pytest.fixture
+def results(tmp_path):
+    shutil.copytree(GOLDEN, tmp_path / "rows")
+    return tmp_path
+
+
+def row_file(results, scenario, method, seed):
+    return results / "rows" / "toy_digits" / scenario / f"{method}-s{seed}.json"
+
+
+def change(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def only_board(results):
+    (board,) = boards(load(results)[0])
+    return board
+
+
+def table(results, score=""):
+    return leaderboard(only_board(results).frame, score)
+
+
+# Known answers
+
+
+def test_mean_and_std_are_over_seeds(results):
+    # letters: 0.84 and 0.88, so 0.86 ± 0.04 / sqrt(2)
+    found = table(results)
+    assert found.mean.loc[MC, "near"] == pytest.approx(0.86)
+    assert found.std.loc[MC, "near"] == pytest.approx(0.04 / 2**0.5)
+    # fog, blur, spatter: (0.68 + 0.66 + 0.70) / 3 = 0.68, then (0.72 + 0.66 + 0.70) / 3
+    assert found.mean.loc[MC, "corruption"] == pytest.approx((0.68 + 2.08 / 3) / 2)
+
+
+def test_mean_rank_averages_all_cells_and_ties(results):
+    # letters 1 2 3, noise 1 3 2, fog 1.5 1.5 3, blur 2 1 3, spatter 1 3 2; chance always 4
+    expected = {"ensemble": 6.5 / 5, MC: 10.5 / 5, "standard": 13 / 5, "chance": 4.0}
+    assert table(results).rank.to_dict() == pytest.approx(expected)
+    assert list(leaderboard_frame(only_board(results).frame)["method"]) == list(expected)
+
+
+def test_accuracy_is_of_the_answer_of_the_method(results):
+    # `single` says 0.90 for both sampling methods
+    assert table(results).mean.loc["ensemble", "accuracy"] == pytest.approx(0.975)
+    assert table(results).mean.loc["ensemble", "ECE %"] == pytest.approx(1.1)
+
+
+def test_each_method_is_judged_by_its_own_score_and_all_by_one(results):
+    assert table(results).score["standard"] == "one_minus_max_mean_prob"
+    assert table(results).mean.loc["standard", "near"] == pytest.approx(0.81)
+    same = table(results, "predictive_entropy")
+    assert set(same.score) == {"predictive_entropy"}
+    assert same.mean.loc["standard", "near"] == pytest.approx(0.82)
+    assert "accuracy" not in same.mean
+
+
+def test_a_record_without_a_score_is_judged_by_vote_entropy(results):
+    for scenario in ("clean", "corruption", "cross_dataset"):
+        for seed in (0, 1):
+            change(row_file(results, scenario, "standard", seed), score=None)
+    assert table(results).mean.loc["standard", "near"] == 0.5
+
+
+def test_corruption_overview_has_the_spread_over_corruptions(results):
+    found = overview(only_board(results).frame, "corruption")
+    assert found.loc["ensemble", "mean"] == pytest.approx(0.70)
+    assert found.loc["ensemble", "stdev"] == pytest.approx(0.05)  # of 0.65, 0.70, 0.75
+
+
+def test_paired_p_agrees_with_scipy():
+    a, b = np.array([0.9, 0.8, 0.95]), np.array([0.85, 0.82, 0.7])
+    assert stats.paired_p(a - b) == pytest.approx(referee.ttest_rel(a, b).pvalue)
+    assert stats.paired_p(np.zeros(3)) == 1.0
+    assert stats.paired_p(np.full(3, 0.5)) == 0.0
+
+
+def test_holm_multiplies_and_stays_monotone():
+    # 0.01 * 3, 0.02 * 2, then 0.03 * 1 is lifted to the one before
+    found = stats.holm(pd.Series({"c": 0.03, "a": 0.01, "b": 0.02}))
+    assert found.to_dict() == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.04})
+
+
+def test_critical_difference_agrees_with_published_values():
+    # Demšar (2006): q = 2.569 for four methods
+    assert stats.critical_difference(4, 14) == pytest.approx(2.569 * (20 / 84) ** 0.5, abs=1e-3)
+    assert np.isnan(stats.critical_difference(2, 14))
+
+
+def test_friedman_of_equal_methods_is_one():
+    assert stats.friedman(pd.DataFrame(np.full((3, 4), 2.0))) == 1.0
+
+
+def test_bold_is_the_best_and_what_is_not_distinguishable():
+    values = pd.DataFrame(
+        [[0.90, 0.92, 0.91], [0.91, 0.90, 0.90], [0.50, 0.52, 0.51], [0.99, np.nan, 0.99]],
+        index=["best", "near", "clearly_worse", "partial"],
+    )
+    assert stats.best(values, higher=True) == {"best", "near"}
+    assert stats.best(values, higher=False) == {"clearly_worse"}
+    assert stats.best(values[[0]].dropna(), higher=True) == {"partial"}  # one seed: no test
+
+
+# What is incomplete
+
+
+def test_a_missing_cell_costs_the_rank_and_the_average(results):
+    path = row_file(results, "corruption", "ensemble", 0)
+    rows = json.loads(path.read_text())["rows"]
+    change(path, rows=[row for row in rows if row["view"] != "fog"])
+    found = table(results)
+    assert found.rank[["ensemble"]].isna().all()
+    assert np.isnan(found.mean.loc["ensemble", "corruption"])
+    assert found.mean.loc["ensemble", "near"] == pytest.approx(0.92)  # this part is whole
+    assert found.notes == ["ensemble: lacks fog (corruption seed 0)"]
+    # the others: letters 1 2 3, noise 2 1 3, fog 1 2 3, blur 1 2 3, spatter 2 1 3
+    assert found.rank[MC] == pytest.approx(7 / 5)
+
+
+def test_a_missing_seed_costs_the_rank(results):
+    row_file(results, "cross_dataset", "standard", 1).unlink()
+    found = table(results)
+    assert np.isnan(found.rank["standard"])
+    assert found.notes == ["standard: not run (cross_dataset seed 1)"]
+
+
+def test_a_failed_method_has_no_rank_and_a_reason(results):
+    failed = {"status": "failed", "reason": "RuntimeError: out of memory", "rows": []}
+    for scenario in ("corruption", "cross_dataset"):
+        for seed in (0, 1):
+            change(row_file(results, scenario, "ensemble", seed), **failed)
+    render(results, figures=False)
+    text = (results / "README.md").read_text()
+    assert "| – | ensemble | vote_entropy | – | – | – |" in text
+    where = "(corruption seed 0, 1, cross_dataset seed 0, 1)"
+    assert f"- ensemble: failed: RuntimeError: out of memory {where}" in text
+    assert "- toy_digits, corruption: RuntimeError: out of memory (ensemble; seed 0, 1)" in text
+
+
+def test_a_failed_record_does_not_change_the_headline_score(results):
+    path = row_file(results, "clean", "standard", 0)
+    change(path, status="failed", reason="no space", rows=[], score=None)
+    assert table(results).score["standard"] == "one_minus_max_mean_prob"
+    assert table(results).rank["standard"] == pytest.approx(13 / 5)  # no cell of the rank is lost
+
+
+def test_a_score_that_no_row_has_gives_dashes(results):
+    for path in results.rglob("*.json"):
+        change(path, score="energy")
+    render(results, figures=False)
+    assert "| – | chance | energy |" in (results / "README.md").read_text()
+
+
+def test_a_seed_that_failed_for_everyone_is_not_forgotten(results):
+    for path in (results / "rows" / "toy_digits" / "cross_dataset").glob("*-s1.json"):
+        change(path, status="failed", reason="no space", rows=[])
+    assert table(results).rank.isna().all()
+
+
+def test_a_report_of_nothing_but_failures_says_so(results):
+    for path in results.rglob("*.json"):
+        change(path, status="failed", reason="no space", rows=[], fit_seconds=None)
+    render(results)
+    assert "no space (every method; seed 0, 1)" in (results / "README.md").read_text()
+
+
+def test_presets_and_devices_are_never_mixed(results):
+    for scenario in ("clean", "corruption", "cross_dataset"):
+        change(row_file(results, scenario, "ensemble", 0), preset="laptop")
+        change(row_file(results, scenario, "ensemble", 1), preset="laptop", device="cuda")
+    render(results, figures=False)
+    names = {path.stem for path in (results / "tables").glob("leaderboard-*.md")}
+    ends = ("smoke-cpu-2-threads", "laptop-cpu-2-threads", "laptop-cuda")
+    assert {f"leaderboard-toy_digits-{end}" for end in ends} <= names
+    smoke = pd.read_csv(results / "tables" / "leaderboard-toy_digits-smoke-cpu-2-threads.csv")
+    assert "ensemble" not in set(smoke["method"])
+
+
+def test_damaged_files_are_named_and_the_rest_is_reported(results):
+    row_file(results, "clean", "chance", 0).write_text("{oops")
+    row_file(results, "clean", "chance", 1).write_text('{"schema": 1, "method": "chance"}')
+    damaged, lacking = render(results, figures=False)
+    assert "chance-s0.json: damaged" in damaged
+    assert "lacks dataset, rows, scenario, seed, status" in lacking
+    text = (results / "README.md").read_text()
+    assert "rows/toy_digits/clean/chance-s0.json: damaged" in text
+    assert str(results) not in text
+    assert "**1.30** | ensemble" in text
+
+
+def test_missing_views_are_listed_with_their_reason(results):
+    path = row_file(results, "cross_dataset", "ensemble", 0)
+    change(path, missing={"omniglot": "not downloaded"})
+    render(results, figures=False)
+    line = "- toy_digits, cross_dataset, omniglot: not downloaded (ensemble; seed 0)"
+    assert line in (results / "README.md").read_text()
+
+
+def test_an_empty_folder_is_a_users_mistake(tmp_path):
+    with pytest.raises(BenchError, match=r"no results under .*; start with `python -m bench run`"):
+        render(tmp_path)
+
+
+# What is written
+
+
+def test_one_seed_prints_no_spread_and_says_so(results):
+    for path in results.rglob("*-s1.json"):
+        path.unlink()
+    found = table(results)
+    assert "one seed" in found.caption
+    assert "±" not in " ".join(leaderboard_frame(only_board(results).frame)["near"])
+
+
+def test_latex_is_escaped_and_balanced(results):
+    change(
+        row_file(results, "clean", "chance", 0), status="failed", reason="50% of a_b & ∞ {", rows=[]
+    )
+    render(results, figures=False)
+    for path in (results / "tables").glob("*.tex"):
+        text = path.read_text()
+        body = text.split("\n", 1)[1].replace(r"\{", "").replace(r"\}", "")
+        assert body.count("{") == body.count("}")
+        for name in ("table", "tabular"):
+            assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
+    text = (results / "tables" / "leaderboard-toy_digits.tex").read_text()
+    assert r"mc\_dropout:rate=0.1" in text
+    assert r"ECE \%" in text
+    assert r"50\% of a\_b \& ? \{" in text
+
+
+def test_tables_and_figures_are_written_whole(results):
+    assert render(results) == []
+    for scenario in ("clean", "corruption", "cross_dataset"):
+        for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+            content = (results / "figures" / f"{scenario}-toy_digits.{kind}").read_bytes()
+            assert content.startswith(start)
+            assert len(content) > 5_000
+        assert len(pd.read_csv(results / "tables" / f"{scenario}-toy_digits.csv")) > 4
+        assert f"(figures/{scenario}-toy_digits.png)" in (results / "README.md").read_text()
+    assert not list(results.rglob("*.tmp"))
+
+
+def test_the_same_rows_give_the_same_files(results):
+    def contents():
+        render(results)
+        return {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+    assert contents() == contents()
+
+
+def test_a_bar_belongs_to_the_method_beside_it(results):
+    from matplotlib.figure import Figure
+
+    axis = Figure().subplots()
+    methods = ["standard", MC, "ensemble", "chance"]
+    (column, *_) = figures._panels(only_board(results).frame, "cross_dataset")
+    figures._bars(axis, column, only_board(results).frame, methods, figures.styles(methods))
+    ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
+    assert ends == pytest.approx([0.81, 0.86, 0.92, 0.5])
+
+
+def test_every_method_looks_different():
+    style = figures.styles([f"method{i}" for i in range(20)])
+    assert len(set(style.values())) == 20
+
+
+def test_markdown_cells_cannot_break_the_table():
+    assert formats.markdown_escape("a|b\n<c>") == r"a\|b &lt;c>"
+
+
+def test_the_report_loads_neither_torch_nor_methods_nor_matplotlib():
+    code = (
+        "import sys, bench.report.readme; "
+        "bad = {'torch', 'methods', 'datasets.base', 'matplotlib', 'seaborn'} & set(sys.modules); "
+        "sys.exit(f'loaded {bad}' if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=CHECKOUT, timeout=60)
+
+
+def test_a_report_without_figures_does_not_load_matplotlib(results):
+    code = (
+        "import sys; from pathlib import Path; from bench.report import render; "
+        "render(Path(sys.argv[1]), figures=False); "
+        "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(results)]
+    subprocess.run(command, check=True, cwd=CHECKOUT, timeout=60)
