@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, Self, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from datasets.base import Split, Task
 from datasets.named import Named, Value
 
 T = TypeVar("T")
-State = Mapping[str, "Tensor | int | float | str | bool | None | State | Sequence[State]"]
+State = Mapping[str, "Tensor | int | float | str | bool | State | Sequence[State] | None"]
 
 
 class NotFittedError(RuntimeError):
@@ -55,7 +54,7 @@ class Method(Named, ABC):
     predict_only: ClassVar[frozenset[str]] = frozenset()
     variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     answers_with: ClassVar[Literal["samples", "single"]] = "samples"
-    epoch_seconds: float | None = None  # set by fit; summed over ingredients by the harness
+    epoch_seconds: float | None = None  # median over epochs, set by fit; ingredients count
 
     @abstractmethod
     def fit(
@@ -93,7 +92,7 @@ class Method(Named, ABC):
         """Undo `state`."""
 
     def single_classifier(self) -> nn.Module:
-        """Return the deterministic classifier, images (n, C, H, W) to logits (n, T, K), in eval mode.
+        """Return the deterministic classifier, (n, C, H, W) to logits (n, T, K), in eval mode.
 
         Attacks are crafted on it: f itself, dropout off, posterior mean, or the first member.
         """
@@ -116,9 +115,7 @@ class Method(Named, ABC):
         given: Mapping[str, Sequence[Method]] | None = None,
     ) -> list[Self]:
         """Fit one model a seed; a loop here, one stacked training where that pays."""
-        return [
-            type(self)(**self.params()).fit(train, val, seed=s, given=given) for s in seeds
-        ]
+        return [type(self)(**self.params()).fit(train, val, seed=s, given=given) for s in seeds]
 
     def fitted(self, value: T | None) -> T:
         """Return ``value``, or raise if `fit` has not filled it in yet."""

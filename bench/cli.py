@@ -1,0 +1,237 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import BenchError, UsageError
+
+if TYPE_CHECKING:
+    from datasets.store import Store
+
+    from .run import Settings
+
+RESULTS = click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder that rows, tables and the cache go to.",
+)  # fmt: skip
+DATA = click.option(
+    "--data", type=click.Path(path_type=Path), default=None,
+    help="Folder with data sets [default: $BENCH_DATA, else the user's cache folder].",
+)  # fmt: skip
+
+
+class _Group(click.Group):
+    """Turns a user's mistake into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(f"bench: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("bench: stopped; the same command again continues where it was", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure how well neural networks know what they don't know."""
+
+
+@main.command()
+@click.option("--methods", default="all", show_default=True, help="Names, globs, name:key=value.")
+@click.option("--datasets", default="digits", show_default=True, help="Data sets to train on.")
+@click.option("--scenarios", default="ood", show_default=True, help="Names, globs or tags.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, separated by commas.")
+@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Fits to run side by side.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")
+@click.option("--dry-run", is_flag=True, help="Show the plan with an estimate, and stop.")
+@RESULTS
+@DATA
+def run(**options: Any) -> None:
+    """Fit methods, measure scenarios, and write tables.
+
+    Lists are separated by commas. A name takes globs (mc_*), parameters
+    (redecnn:depth=4,alpha=0.8), sweeps (redecnn:depth=2,4,8) and variants (mc_dropout:tuned).
+    """
+    seeds = _seeds(options["seeds"])
+    from . import device, presets
+    from .plan import make_plan
+    from .run import Settings
+
+    preset = presets.check(options["preset"])
+    settings = Settings(
+        options["results"], preset, device.resolve(options["device"]),
+        options["jobs"], options["force"],
+    )  # fmt: skip
+    jobs = make_plan(
+        methods_=options["methods"], datasets_=options["datasets"],
+        scenarios=options["scenarios"], seeds=seeds, preset=preset, store=_store(options["data"]),
+    )  # fmt: skip
+    if options["dry_run"]:
+        _show_plan(jobs, settings)
+    else:
+        sys.exit(_run(jobs, settings))
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UsageError(
+            f"--seeds takes whole numbers separated by commas, such as 0,1,2, not '{text}'"
+        ) from None
+    if not seeds or min(seeds) < 0:
+        raise UsageError(f"--seeds takes one or more numbers from 0 up, not '{text}'")
+    return list(dict.fromkeys(seeds))
+
+
+def _store(data: Path | None) -> Store:
+    from datasets.store import Store
+
+    return Store.from_environment(data)
+
+
+def _run(jobs: list[Any], settings: Settings) -> int:
+    from . import estimate, verify
+    from .closing import refresh, show
+    from .console import Console
+    from .device import describe
+    from .run import run as run_all
+
+    start = time.perf_counter()
+    with Console() as console:
+        console.say(
+            f"{estimate.overview(jobs)} · preset {settings.preset} · "
+            f"{describe(settings.device)} · {settings.results}/"
+        )
+        done = run_all(jobs, settings, console)
+    measured = sum(d.measured for d in done)
+    for problem in refresh(settings.results, changed=measured > 0):
+        click.echo(f"bench: {problem}", err=True)
+    show(settings.results, {job.data.label for job in jobs}, settings.preset)
+    click.echo(verify.summary(settings.results))
+    failed = sum(d.failed for d in done)
+    click.echo(
+        f"{measured} scenarios measured, {failed} failed, in {time.perf_counter() - start:.1f} s "
+        f"-> {settings.results / 'README.md'}"
+    )
+    return 1 if failed else 0
+
+
+def _show_plan(jobs: list[Any], settings: Settings) -> None:
+    from . import estimate
+
+    for line in estimate.plan_lines(jobs, settings):
+        click.echo(line)
+
+
+@main.command()
+@click.option("--figures/--no-figures", default=True, help="Draw figures as well as tables.")
+@RESULTS
+def report(results: Path, figures: bool) -> None:
+    """Render tables and figures from the rows that are there."""
+    from .report import render
+
+    for problem in render(results, figures=figures):
+        click.echo(f"bench: {problem}", err=True)
+    click.echo(f"-> {results / 'README.md'}")
+
+
+@main.command()
+@click.option(
+    "--reference", type=click.Path(path_type=Path), default=None,
+    help="Results to compare with [default: those the project measured].",
+)  # fmt: skip
+@RESULTS
+def verify(results: Path, reference: Path | None) -> None:
+    """Compare results with the reference: do seeds and devices explain the differences?"""
+    from .verify import summary
+
+    click.echo(summary(results, reference))
+
+
+@main.command("list")
+@click.argument("kinds", nargs=-1)
+def list_(kinds: tuple[str, ...]) -> None:
+    """List methods, datasets, scenarios, scores and presets."""
+    from .catalogue import show
+
+    show(kinds)
+
+
+@main.command()
+@click.argument("name")
+def check(name: str) -> None:
+    """Check that a method keeps the contract, on toy data."""
+    from .check import check_method
+
+    failed = 0
+    for title, problem in check_method(name):
+        click.echo(f"{'ok    ' if problem is None else 'FAILED'}  {title}")
+        if problem is not None:
+            failed += 1
+            click.echo(f"        {problem}")
+    sys.exit(1 if failed else 0)
+
+
+@main.group()
+def data() -> None:
+    """List, download and find data sets."""
+
+
+@data.command("list")
+@DATA
+def data_list(data: Path | None) -> None:
+    """List every data set and outlier source, and where it was found."""
+    from .catalogue import show_data
+
+    show_data(_store(data))
+
+
+@data.command("download")
+@click.argument("name")
+@DATA
+def data_download(name: str, data: Path | None) -> None:
+    """Download a data set into the data folder."""
+    from .catalogue import find_source
+
+    source = find_source(name, _store(data))
+    source.download()
+    click.echo(f"{name}: {source.where()}")
+
+
+@data.command("where")
+@click.argument("name")
+@DATA
+def data_where(name: str, data: Path | None) -> None:
+    """Print where a data set was found."""
+    from .catalogue import find_source
+
+    source = find_source(name, _store(data))
+    place = source.where()
+    if place is None:
+        looked = ", ".join(map(str, source.store.roots))
+        raise UsageError(
+            f"{name} was not found in {looked}; get it with: python -m bench data download {name}"
+        )
+    click.echo(place)
+
+
+@main.command()
+@DATA
+def info(data: Path | None) -> None:
+    """Print versions, devices and the data that was found."""
+    from .catalogue import show_info
+
+    show_info(_store(data))

@@ -1,0 +1,29 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import UsageError
+
+
+def resolve(name: str) -> torch.device:
+    """Return the device of that name; "auto" takes a GPU if there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"device '{name}' is not usable here ({reason}); try --device cpu"
+        ) from None
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """Return a device as rows name it: a GPU's model, or the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"

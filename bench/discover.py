@@ -1,0 +1,180 @@
+"""Find every concrete subclass in a folder, and pick some of them by name.
+
+A file in the folder that defines a concrete subclass is the registration: there is no list.
+A choice on the command line is ``name``, ``name:key=value,key=value``, ``name:variant``, a
+glob, a tag, or ``all``; choices are separated by commas, and ``key=1,2,3`` is a sweep.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import pkgutil
+import re
+from ast import literal_eval
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib import import_module
+from types import ModuleType
+from typing import TypeVar
+
+from datasets.named import Named, Value
+
+from .errors import BenchError, UnknownNameError, UsageError
+
+N = TypeVar("N", bound=Named)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A class picked by name, the parameters to build it with, and how it is called in tables."""
+
+    cls: type[Named]
+    label: str
+    params: Mapping[str, Value]
+    named: bool  # asked for by its own name, not through a glob, a tag or "all"
+
+
+def subclasses(package: ModuleType, base: type[N]) -> dict[str, type[N]]:
+    """Import every module in ``package`` and map `name` to concrete subclass, sorted by name."""
+    found: dict[str, type[N]] = {}
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for cls in vars(import_module(module.name)).values():
+            ours = inspect.isclass(cls) and cls.__module__ == module.name and hasattr(cls, "name")
+            if not (ours and issubclass(cls, base) and not inspect.isabstract(cls)):
+                continue
+            if found.setdefault(cls.name, cls) is not cls:
+                raise BenchError(
+                    f"two classes are named '{cls.name}': {found[cls.name]} and {cls}; rename one"
+                )
+    return dict(sorted(found.items()))
+
+
+def choose(
+    kind: str, wanted: str, known: Mapping[str, type[Named]], preset: str | None = None
+) -> list[Choice]:
+    """Turn what was asked for into choices, in the order asked and each once.
+
+    Raises:
+        UnknownNameError: a name, variant or parameter does not exist; the message suggests one.
+        UsageError: a value is of the wrong type, or nothing was asked for.
+    """
+    found: dict[str, Choice] = {}
+    for name, words in _split(wanted):
+        for cls in _matching(kind, name, known):
+            for params in _settings(cls, words, wildcard=name not in known):
+                choice = _choice(cls, params, preset, named=name in known)
+                found.setdefault(choice.label, choice)
+    if not found:
+        raise UsageError(f"no {kind} was asked for; `python -m bench list` shows them")
+    return list(found.values())
+
+
+def _split(wanted: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield (name, words after the colon); a word that is no name belongs to the one before."""
+    name = ""
+    words: list[str] = []
+    for piece in filter(None, (p.strip() for p in wanted.split(","))):
+        continues = "=" in piece.partition(":")[0] or (words and _is_number(piece))
+        if continues and name:
+            words.append(piece)
+            continue
+        if name:
+            yield name, words
+        name, _, rest = piece.partition(":")
+        words = [rest] if rest else []
+    if name:
+        yield name, words
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", text) is not None
+
+
+def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N]]:
+    pattern = "*" if name == "all" else name
+    found = [
+        cls
+        for key, cls in known.items()
+        if fnmatchcase(key, pattern) or name in getattr(cls, "tags", ())
+    ]
+    if not found:
+        tags = {tag for cls in known.values() for tag in getattr(cls, "tags", ())}
+        raise unknown(kind, name, sorted({*known, *tags}))
+    return found
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> UnknownNameError:
+    """Return the error for a name that does not exist, with the nearest that does."""
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return UnknownNameError(f"unknown {kind} '{name}'. {hint}Known: {', '.join(known)}.")
+
+
+def _settings(
+    cls: type[Named], words: Sequence[str], *, wildcard: bool
+) -> list[Mapping[str, Value]]:
+    """Return one parameter map for each setting asked for: variants, overrides, sweeps."""
+    variants: Mapping[str, Mapping[str, Value]] = getattr(cls, "variants", {})
+    if not words:
+        return [{}, *variants.values()] if wildcard else [{}]
+    fixed: dict[str, Value] = {}
+    swept: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if equals:
+            swept[key] = [text]
+        elif swept and _is_number(word):
+            swept[next(reversed(swept))].append(word)
+        elif word in variants:
+            fixed |= variants[word]
+        else:
+            raise unknown(f"variant of {cls.name}", word, list(variants))
+    options = [_options(cls, key, texts) for key, texts in swept.items()]
+    return [fixed | dict(zip(swept, values, strict=True)) for values in itertools.product(*options)]
+
+
+def _options(cls: type[Named], key: str, texts: Sequence[str]) -> list[Value]:
+    defaults = cls.defaults()
+    if key not in defaults:
+        raise unknown(f"parameter of {cls.name}", key, list(defaults))
+    like = defaults[key]
+    if isinstance(like, tuple):
+        return [tuple(_value(cls, key, t, like[0]) for t in texts)]
+    return [_value(cls, key, t, like) for t in texts]
+
+
+def _value(cls: type[Named], key: str, text: str, like: Value) -> Value:
+    """Read ``text`` as the type of the default ``like``."""
+    if isinstance(like, str):
+        return text
+    try:
+        value = literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    if isinstance(like, float) and type(value) is int:
+        return float(value)
+    if like is not None and type(value) is not type(like):
+        raise UsageError(
+            f"{cls.name}: parameter '{key}' takes {_article(type(like).__name__)}, not '{text}'"
+        )
+    return value
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def _choice(
+    cls: type[Named], params: Mapping[str, Value], preset: str | None, *, named: bool
+) -> Choice:
+    defaults = cls.defaults(preset)
+    changed = {k: v for k, v in sorted(params.items()) if v != defaults[k]}
+    words = ",".join(f"{k}={_text(v)}" for k, v in changed.items())
+    return Choice(cls, f"{cls.name}:{words}" if words else cls.name, defaults | dict(params), named)
+
+
+def _text(value: Value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,13 @@
+"""Mistakes a user can fix. The command line prints these in one line and exits with 2."""
+
+from datasets.errors import BenchError, DataError
+
+__all__ = ["BenchError", "DataError", "UnknownNameError", "UsageError"]
+
+
+class UnknownNameError(BenchError):
+    """A method, data set, scenario or parameter was asked for that does not exist."""
+
+
+class UsageError(BenchError):
+    """What was asked for exists but cannot be done."""

@@ -1,0 +1,225 @@
+"""``bench run``: plan, fit or load, predict each view once, score, write rows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+
+from datasets.base import View
+
+from . import rows
+from .cache import Cache, Key
+from .code import code_digest, commit
+from .console import Console
+from .device import describe
+from .errors import UsageError
+from .fits import Fitter
+from .plan import Job
+from .rows import Outcome
+from .scenarios.base import Scenario, Views
+from .subject import Subject
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, as opposed to what: none of it changes a number but the device."""
+
+    results: Path
+    preset: str
+    device: torch.device
+    jobs: int = 1
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one job, in words and as counts."""
+
+    line: str
+    failed: int
+    measured: int
+
+
+def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:
+    """Work through the plan; a failing method is a result with a reason and stops no other."""
+    _must_be_writable(settings.results)
+    _must_have_data(jobs)
+    console.expect(len(jobs))
+    found = []
+    for done in _each(jobs, settings, console):
+        console.finished(done.line)
+        found.append(done)
+    return found
+
+
+def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Done]:
+    if settings.jobs == 1:
+        yield from (run_job(job, settings, console) for job in jobs)
+        return
+    threads = max(1, (os.cpu_count() or 1) // settings.jobs)
+    pool = joblib.Parallel(n_jobs=settings.jobs, return_as="generator_unordered")
+    yield from pool(joblib.delayed(_in_worker)(job, settings, threads) for job in jobs)
+
+
+def _in_worker(job: Job, settings: Settings, threads: int) -> Done:
+    torch.set_num_threads(threads)
+    return run_job(job, settings, Console(quiet=True))
+
+
+def run_job(job: Job, settings: Settings, console: Console) -> Done:
+    """Fit or load one model, measure every scenario that is not up to date, and save its rows."""
+    fitter = fitter_for(job, settings, console)
+    subject = Subject(job.label, job.method, job.seed, fitter)
+    plans = {s: s.views(subject) for s in job.scenarios}
+    keys = {s: row_key(subject, s, views.found) for s, views in plans.items()}
+    stale = [
+        s
+        for s in job.scenarios
+        if settings.force or not rows.is_current(job.path(settings.results, s), keys[s].digest)
+    ]
+    problem = _fit(subject) if stale else None
+    for scenario in stale:
+        outcome = problem or _attempt(scenario, subject, plans[scenario])
+        about = _about(job, subject, scenario, keys[scenario], settings, failed=problem is not None)
+        rows.save(job.path(settings.results, scenario), outcome, about)
+    return _summary(job, settings, measured=len(stale))
+
+
+@lru_cache(maxsize=1)  # jobs come data set by data set, seed by seed
+def _fitter(data: object, seed: int, settings: Settings, console: Console) -> Fitter:
+    cache = Cache(settings.results / "cache", console.say)
+    return Fitter(
+        data,  # type: ignore[arg-type]
+        seed, settings.preset, settings.device, cache, console, settings.force,
+    )  # fmt: skip
+
+
+def fitter_for(job: Job, settings: Settings, console: Console) -> Fitter:
+    """Return what fits methods on the job's data; the last one is kept with its data."""
+    return _fitter(job.data, job.seed, settings, console)
+
+
+def row_key(subject: Subject, scenario: Scenario, views: Sequence[View]) -> Key:
+    """Return everything a scenario's numbers depend on, in words."""
+    spec: dict[str, Any] = {
+        "fit": subject.key().digest,
+        "params": subject.method.params(),
+        "scenario": scenario.name,
+        "scenario_params": scenario.params(),
+        "code": code_digest(type(scenario).__module__, "bench.scores", "bench.metrics"),
+        "clean": subject.clean.fingerprint,
+        "views": [[v.name, v.severity, v.group, v.fingerprint] for v in views],
+        "references": [subject.reference(name).key().digest for name in scenario.references],
+    }
+    return Key(spec)
+
+
+def _fit(subject: Subject) -> Outcome | None:
+    try:
+        subject.fitted()
+    except Exception as error:  # one broken baseline must not stop the others
+        return Outcome.failed(error)
+    return None
+
+
+def _attempt(scenario: Scenario, subject: Subject, views: Views) -> Outcome:
+    console = subject.fitter.console
+    total = len(views.found) + 1
+    try:
+        with console.predicting(f"{subject.label} {scenario.name}", total) as count:
+            for view, _ in zip([subject.clean, *views.found], count, strict=True):
+                subject.predict(view)
+        measured = tuple(scenario.measure(subject, views.found))
+    except Exception as error:  # whatever a method or scenario does is a result with a reason
+        return Outcome.failed(error)
+    return Outcome("ok", "", measured, views.missing)
+
+
+def _about(
+    job: Job, subject: Subject, scenario: Scenario, key: Key, settings: Settings, *, failed: bool
+) -> dict[str, Any]:
+    fitted = None if failed else subject.fitted()
+    return {
+        "method": job.label,
+        "dataset": job.data.label,
+        "scenario": scenario.label,
+        "seed": job.seed,
+        "preset": settings.preset,
+        "params": job.method.params(),
+        "scenario_params": scenario.params(),
+        "answer": job.method.answers_with,
+        "score": None if failed else headline_score(subject),
+        "key": key.digest,
+        "fit_seconds": None if fitted is None else round(fitted.seconds, 3),
+        "device": describe(settings.device),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__.split("+")[0],
+        },
+        "commit": commit(),
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def headline_score(subject: Subject) -> str | None:
+    """Return the score a method is ranked by: vote entropy, or for one sample 1 - max p."""
+    try:
+        samples = subject.predict(subject.clean).probs.shape[1]
+    except Exception:  # said already, as the reason of the failed scenario
+        return None
+    return "vote_entropy" if samples > 1 else "one_minus_max_mean_prob"
+
+
+def _summary(job: Job, settings: Settings, *, measured: int) -> Done:
+    records = [(s, rows.read(job.path(settings.results, s))) for s in job.scenarios]
+    parts, failed = [], 0
+    for scenario, record in records:
+        if record is None or record["status"] == "failed":
+            failed += 1
+            parts.append(f"{scenario.label} failed ({'' if record is None else record['reason']})")
+        elif (value := _headline(record)) is not None:
+            parts.append(f"{scenario.label} {value:.3f}")
+    seconds = next((r["fit_seconds"] for _, r in records if r and r["fit_seconds"]), None)
+    fit = "" if seconds is None else f"fit {seconds:.1f} s"
+    state = "" if measured else "  (up to date)"
+    where = f"{job.data.label:<8} {job.label:<22} seed {job.seed}"
+    return Done(f"{where}  {fit:<12} {'  '.join(parts)}{state}", failed, measured)
+
+
+def _headline(record: dict[str, Any]) -> float | None:
+    """Return the mean AUROC over views, or the accuracy, of one record."""
+    by = {"auroc": record["score"], "accuracy": record["answer"]}
+    for metric, score in by.items():
+        found = [r["metrics"][metric] for r in record["rows"] if r.get("score") == score
+                 and metric in r["metrics"]]  # fmt: skip
+        if found:
+            return sum(found) / len(found)
+    return None
+
+
+def _must_be_writable(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe = results / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to the results folder {results} ({error.strerror}); "
+            "choose another with --results"
+        ) from None
+
+
+def _must_have_data(jobs: Sequence[Job]) -> None:
+    """Raise at once, before any training, if a data set is neither found nor downloadable."""
+    for data in {id(job.data): job.data for job in jobs}.values():
+        data.test()

@@ -1,0 +1,1 @@
+"""Scenarios: the questions asked of every method, one file each."""

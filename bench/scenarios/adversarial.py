@@ -1,0 +1,77 @@
+"""Inputs changed on purpose, by little, to be misread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.attacks import fgsm_direction, perturbed
+from bench.cache import Key
+from bench.code import code_digest
+from bench.subject import Subject
+from datasets.base import View, fingerprint
+from datasets.named import Value
+
+from .base import ShiftScenario, Views
+
+
+class Adversarial(ShiftScenario):
+    """FGSM on the method's own single classifier, and once more as transfer from `standard`.
+
+    Args:
+        eps: strengths in units of the pixel range [0, 1].
+    """
+
+    name = "adversarial"
+    source = "Goodfellow et al. 2014, arXiv:1412.6572"
+    question = "Is it less sure of inputs made to fool it?"
+    tags: ClassVar[frozenset[str]] = frozenset({"ood", "adversarial", "paper"})
+    references = ("standard",)
+    presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"smoke": {"eps": (0.1, 0.3)}}
+
+    def __init__(self, *, eps: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3), **inherited: int) -> None:
+        super().__init__(**inherited)
+        self.eps = eps
+
+    def views(self, subject: Subject) -> Views:
+        rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)
+        victims = {"fgsm": subject, "fgsm_transfer": subject.reference("standard")}
+        found = [
+            self._view(name, victim, rows, eps)
+            for name, victim in victims.items()
+            for eps in self.eps
+        ]
+        return Views(found, {})
+
+    def _view(self, name: str, victim: Subject, rows: Tensor, eps: float) -> View:
+        test, mark = victim.test, self._key(victim, rows).digest
+
+        def load() -> Tensor:
+            x = test.floats(rows).contiguous()
+            return perturbed(x, self._direction(victim, rows), eps)
+
+        return View(name, fingerprint(mark, eps), len(rows), load, test.y[rows], eps)
+
+    def _key(self, victim: Subject, rows: Tensor) -> Key:
+        spec = {
+            "fit": victim.key().digest,
+            "view": fingerprint(victim.test.fingerprint, rows),
+            "code": code_digest("bench.attacks"),
+        }
+        return Key(spec)
+
+    def _direction(self, victim: Subject, rows: Tensor) -> Tensor:
+        """Return the gradient's sign; one gradient serves every strength and every method."""
+        kind, key = f"attacks/{victim.data.label}", self._key(victim, rows)
+        name = f"fgsm-{victim.label}-s{victim.seed}"
+        entry = None if victim.fitter.force else victim.cache.load(kind, name, key)
+        if entry is not None:
+            return entry.payload["direction"]
+        device = victim.fitter.device
+        classifier = victim.fitted().method.single_classifier()
+        x, y = victim.test.floats(rows).to(device), victim.test.y[rows].to(device)
+        direction = fgsm_direction(classifier, x.contiguous(), y).cpu()
+        victim.cache.keep(kind, name, key, {"direction": direction})
+        return direction

@@ -1,0 +1,124 @@
+"""What every scenario provides, and what they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.metrics import calibration, classification
+from bench.metrics.detection import detection
+from bench.rows import Row
+from bench.scores import Score, all_scores
+from bench.subject import Prediction, Subject
+from datasets.base import Dataset, View, generator
+from datasets.named import Named, Value
+
+
+class Views(NamedTuple):
+    """The views a scenario measures, and those it could not get, with reasons."""
+
+    found: Sequence[View]
+    missing: Mapping[str, str]
+
+
+class Scenario(Named, ABC):
+    """A question with numbers for an answer.
+
+    A new scenario is one new file: a subclass with `name`, `source`, `question`, `tags`,
+    `views` and `measure`. Adding a score or a view never runs a network on inputs it has seen.
+    """
+
+    question: ClassVar[str]
+    tags: ClassVar[frozenset[str]]
+    references: ClassVar[tuple[str, ...]] = ()  # other methods whose fits it needs
+
+    def skip(self, data: Dataset) -> str | None:
+        """Return why the question makes no sense for ``data``, or None."""
+        return None
+
+    def training(self, data: Dataset) -> Sequence[Dataset]:
+        """Return the data sets to fit on: ``data`` itself, or versions with parts held out."""
+        return [data]
+
+    @abstractmethod
+    def views(self, subject: Subject) -> Views:
+        """List the views beside the clean one; nothing is computed before a view is loaded."""
+
+    @abstractmethod
+    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+        """Yield every number for one fitted method."""
+
+
+class ShiftScenario(Scenario):
+    """A scenario that compares shifted inputs with the clean test part.
+
+    Args:
+        cap: most inputs of any one view, drawn by a seed made from names.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "smoke": {"cap": 64},
+        "laptop": {"cap": 2000},
+        "paper": {"cap": 10_000},
+    }
+
+    def __init__(self, *, cap: int = 2000) -> None:
+        self.cap = cap
+
+    def drawn(self, n: int, test_size: int, *names: object) -> Tensor:
+        """Return which of ``n`` inputs to use, in order: at most ``cap`` and the test's size."""
+        size = min(n, self.cap, test_size)
+        return torch.randperm(n, generator=generator("drawn", *names))[:size].sort().values
+
+    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+        """Yield detection for every view and score, and accuracy where labels still hold."""
+        inliers = subject.predict(subject.clean)
+        for view in views:
+            outliers = subject.predict(view)
+            for score in applicable(inliers):
+                yield _row(view, score.name, detect(score, inliers, outliers, subject, view))
+            if view.y is not None:
+                for name, probs in answers(outliers).items():
+                    yield _row(view, name, judged(probs, view.y))
+
+
+def applicable(prediction: Prediction) -> list[Score]:
+    """Return the scores that can be computed from what a method left."""
+    has_logits = prediction.logits is not None
+    return [s for s in all_scores().values() if s.needs == "samples" or has_logits]
+
+
+def detect(
+    score: Score, inliers: Prediction, outliers: Prediction, subject: Subject, view: View
+) -> dict[str, float]:
+    """Return every detection metric of one score on one view."""
+    try:
+        return detection(inliers.score(score), outliers.score(score))
+    except ValueError as error:
+        raise ValueError(f"{subject.label}, {score.name} on {view.name}: {error}") from error
+
+
+def answers(prediction: Prediction) -> dict[str, Tensor]:
+    """Return the probabilities (N, T, K) that can be a method's answer, by name."""
+    single = prediction.by_single
+    found = {"samples": prediction.by_samples}
+    return found if single is None else found | {"single": single}
+
+
+def judged(probs: Tensor, y: Tensor) -> dict[str, float]:
+    """Return accuracy, likelihood and calibration of probabilities (N, T, K) under labels."""
+    return {
+        "accuracy": classification.accuracy(probs, y),
+        "nll": calibration.nll(probs, y),
+        "brier": calibration.brier(probs, y),
+        "ece": calibration.ece(probs, y),
+        "ece_equal_mass": calibration.ece_equal_mass(probs, y),
+    }
+
+
+def _row(view: View, score: str, metrics: Mapping[str, float]) -> Row:
+    return Row(view.name, score, metrics, view.n, view.severity, view.group)

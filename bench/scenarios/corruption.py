@@ -1,0 +1,57 @@
+"""The test inputs themselves, corrupted in fifteen ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.code import code_digest
+from bench.subject import Subject
+from datasets.base import Dataset, View, fingerprint
+from datasets.corruptions import CORRUPTIONS, corrupt
+
+from .base import ShiftScenario, Views
+
+
+class Corruption(ShiftScenario):
+    """The fifteen corruptions of MNIST-C, each at its one published severity.
+
+    They act on the images as recorded, before the data set's transform. Where the official
+    MNIST-C files are found, they are read instead and the view's group says ``mnist_c``.
+    """
+
+    name = "corruption"
+    source = "Mu and Gilmer 2019, arXiv:1906.02337"
+    question = "Is it less sure of inputs that were damaged on the way?"
+    tags: ClassVar[frozenset[str]] = frozenset({"ood", "corruption", "paper"})
+
+    def views(self, subject: Subject) -> Views:
+        # The same images under every corruption, so that views differ in nothing else.
+        rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)
+        return Views([self._view(name, subject, rows) for name in CORRUPTIONS], {})
+
+    def _view(self, name: str, subject: Subject, rows: Tensor) -> View:
+        data, test = subject.data, subject.test
+        official = data.store.find(f"mnist_c/{name}/test_images.npy")
+        if official is None or data.name != "mnist":
+            code = code_digest("datasets.corruptions")
+            mark, group = fingerprint(test.fingerprint, name, code), ""
+            make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
+        else:
+            images = torch.from_numpy(np.load(official, allow_pickle=False))
+            images = images.reshape(-1, 1, *images.shape[1:3])
+            mark, group = fingerprint(test.fingerprint, images), "mnist_c"
+            make = lambda: images  # noqa: E731
+        return View(
+            name, fingerprint(mark, rows), len(rows),
+            lambda: corrupted(data, name, mark, make)[rows], test.y[rows], group=group,
+        )  # fmt: skip
+
+
+def corrupted(data: Dataset, name: str, mark: str, make: Callable[[], Tensor]) -> Tensor:
+    """Return the whole corrupted test part, computed once and kept, as bytes (N, C, H, W)."""
+    return data.store.kept(f"corrupted/{data.label}-{name}", mark, lambda: data.transform(make()))

@@ -1,0 +1,75 @@
+"""What a method costs to train, to keep and to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.rows import Row
+from bench.subject import Subject
+from datasets.base import View
+from methods.base import Method
+
+from .base import Scenario, Views
+
+
+class Cost(Scenario):
+    """Seconds per epoch, parameters, and network passes per prediction.
+
+    A pass is one run of the method's single classifier, counted in multiplications: a
+    prediction that multiplies 20 times as often counts as 20 passes, decoders included.
+    """
+
+    name = "cost"
+    source = "Wu et al. 2021, table 10"
+    question = "What does it cost, next to one standard network?"
+    tags: ClassVar[frozenset[str]] = frozenset({"cost", "paper"})
+    references = ("standard",)
+
+    def views(self, subject: Subject) -> Views:
+        return Views([], {})
+
+    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+        fitted = subject.fitted()
+        metrics = {
+            "fit_seconds": fitted.seconds,
+            "parameters": float(parameters(fitted.method.state())),
+            "passes": passes(fitted.method, subject.test.floats(slice(1))),
+        }
+        own = fitted.method.epoch_seconds
+        standard = subject.reference("standard").fitted().method.epoch_seconds
+        if own is not None:
+            metrics["epoch_seconds"] = own
+            if standard:
+                metrics["ratio_to_standard"] = own / standard
+        yield Row("cost", "", metrics, 1)
+
+
+def parameters(state: object) -> int:
+    """Return how many floating-point numbers a fitted method keeps."""
+    if isinstance(state, Tensor):
+        return state.numel() if state.is_floating_point() else 0
+    if isinstance(state, dict):
+        return sum(parameters(part) for part in state.values())
+    if isinstance(state, list | tuple):
+        return sum(parameters(part) for part in state)
+    return 0
+
+
+def passes(method: Method, x: Tensor) -> float:
+    """Return how many runs of the single classifier one prediction of ``x`` amounts to."""
+    single = multiplications(method.single_classifier(), x)
+    return multiplications(method.predict_proba, x) / single if single else 0.0
+
+
+@torch.no_grad()
+def multiplications(function: nn.Module | object, x: Tensor) -> int:
+    """Return the floating-point operations of ``function(x)`` in matrix products."""
+    with torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+        torch.manual_seed(0)
+        function(x)  # type: ignore[operator]
+    return counter.get_total_flops()

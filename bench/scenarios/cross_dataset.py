@@ -1,0 +1,65 @@
+"""Inputs from other data sets, as outliers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import datasets
+from bench.discover import subclasses
+from bench.subject import Subject
+from datasets.base import Dataset, Source, Split, View, fingerprint
+from datasets.errors import DataError
+
+from .base import ShiftScenario, Views
+
+
+class CrossDataset(ShiftScenario):
+    """Every source that shares no class with the inliers; near is of the same kind, far is not.
+
+    An embedded data set meets the embedded sources alone, so that its table is the same on
+    every machine; any other meets all that are found or can be downloaded.
+    """
+
+    name = "cross_dataset"
+    source = "Wu et al. 2021, table 2; Hendrycks and Gimpel 2017, arXiv:1610.02136"
+    question = "Is it less sure of inputs from another world?"
+    tags: ClassVar[frozenset[str]] = frozenset({"ood", "paper"})
+
+    def views(self, subject: Subject) -> Views:
+        found, missing = [], {}
+        for source in outlier_sources(subject.data):
+            split = foreign(subject.data, source)
+            if isinstance(split, Split):
+                found.append(self._view(source, split, subject))
+            else:
+                missing[source.name] = split
+        return Views(found, missing)
+
+    def _view(self, source: Source, split: Split, subject: Subject) -> View:
+        rows = self.drawn(len(split), len(subject.test), subject.data.name, source.name)
+        group = "near" if source.kind == subject.data.kind else "far"
+        mark = fingerprint(split.fingerprint, rows)
+        return View(source.name, mark, len(rows), lambda: split.x[rows], group=group)
+
+
+@lru_cache
+def outlier_sources(data: Dataset) -> tuple[Source, ...]:
+    """Return every source that holds no class of ``data``, sorted by name."""
+    found = []
+    for cls in subclasses(datasets, Source).values():
+        if cls.content & data.content or (data.embedded and not cls.embedded):
+            continue
+        source = cls()
+        source.store = data.store
+        found.append(source)
+    return tuple(found)
+
+
+@lru_cache(maxsize=16)
+def foreign(data: Dataset, source: Source) -> Split | str:
+    """Return a source's images as ``data`` would have recorded them, or why there are none."""
+    try:
+        return data.outlier_split(source.raw("test").x)
+    except DataError as error:
+        return str(error)

@@ -1,0 +1,35 @@
+"""One contract, every method; found by discovery, so a new file is tested at once."""
+
+import pytest
+
+import bench  # noqa: F401  (puts the clone first on the path)
+import methods
+from bench.check import CHECKS, Trial, check_method
+from bench.discover import subclasses
+from bench.errors import UnknownNameError
+from methods.base import Method
+
+KNOWN = subclasses(methods, Method)
+TRIALS = {name: Trial(name) for name in KNOWN}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+
+@pytest.mark.parametrize("title", CHECKS)
+@pytest.mark.parametrize("name", KNOWN)
+def test_contract(name, title):
+    if reason := EXCEPTIONS.get((name, title)):
+        pytest.xfail(reason)
+    CHECKS[title](TRIALS[name])
+
+
+@pytest.mark.parametrize("name", [n for n, cls in KNOWN.items() if cls.variants])
+def test_variants_build_and_differ_from_the_default(name):
+    for variant in KNOWN[name].variants:
+        choice = Trial(f"{name}:{variant}").choice
+        assert choice.label != name
+        assert choice.label.startswith(f"{name}:")
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(UnknownNameError, match="Did you mean 'mc_dropout'"):
+        list(check_method("mc_dropuot"))
