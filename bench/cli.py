@@ -107,9 +107,11 @@ def _run(jobs: list[Any], settings: Settings) -> int:
     from .closing import refresh, show
     from .console import Console
     from .device import describe
+    from .run import prepare
     from .run import run as run_all
 
     start = time.perf_counter()
+    prepare(jobs, settings)
     with Console() as console:
         console.say(
             f"{estimate.overview(jobs)} · preset {settings.preset} · "

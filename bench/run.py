@@ -49,10 +49,20 @@ class Done:
     measured: int
 
 
+def prepare(jobs: Sequence[Job], settings: Settings) -> None:
+    """Raise now, before any training, what would stop every job later.
+
+    Raises:
+        UsageError: the results folder cannot be written to.
+        DataError: a data set is neither found nor downloadable, or is damaged.
+    """
+    _must_be_writable(settings.results)
+    for data in {id(job.data): job.data for job in jobs}.values():
+        data.test()
+
+
 def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:
     """Work through the plan; a failing method is a result with a reason and stops no other."""
-    _must_be_writable(settings.results)
-    _must_have_data(jobs)
     console.expect(len(jobs))
     found = []
     for done in _each(jobs, settings, console):
@@ -217,9 +227,3 @@ def _must_be_writable(results: Path) -> None:
             f"cannot write to the results folder {results} ({error.strerror}); "
             "choose another with --results"
         ) from None
-
-
-def _must_have_data(jobs: Sequence[Job]) -> None:
-    """Raise at once, before any training, if a data set is neither found nor downloadable."""
-    for data in {id(job.data): job.data for job in jobs}.values():
-        data.test()

@@ -36,7 +36,7 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     seeds, pooled over the methods of that view, by a t test at 5 % shared among all cells
     (Bonferroni). Equal seeds on equal devices should agree to the last digit.
     """
-    cells = _cells(ours).join(_cells(theirs), lsuffix="_ours", rsuffix="_theirs", how="inner")
+    cells = _cells(ours, "_ours").join(_cells(theirs, "_theirs"), how="inner")
     if cells.empty:
         return "nothing in common with the reference"
     gap = (cells.mean_ours - cells.mean_theirs).abs()
@@ -51,9 +51,9 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     return f"{told}: {outside} beyond what seeds explain"
 
 
-def _cells(frame: pd.DataFrame) -> pd.DataFrame:
+def _cells(frame: pd.DataFrame, suffix: str) -> pd.DataFrame:
     """Return mean, variance and number of seeds of every cell."""
-    return frame.groupby(PLACE, dropna=False)["value"].agg(["mean", "var", "count"])
+    return frame.groupby(PLACE, dropna=False)["value"].agg(["mean", "var", "count"]).add_suffix(suffix)
 
 
 def _allowed(cells: pd.DataFrame) -> pd.Series:

@@ -256,7 +256,7 @@ def test_a_missing_ingredient_is_named():
     [
         Linear(min_updates=200, lr=0.05),
         Standard(**TINY | LONGER),
-        Bayes(**TINY | LONGER),
+        Bayes(complexity_cost_weight=0.1, **TINY | LONGER),
         DecNN(**TINY_DECODER | LONGER),
         ReDecNN(depth=3, **TINY_DECODER | LONGER),
     ],

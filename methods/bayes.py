@@ -1,0 +1,84 @@
+"""Weight uncertainty: a distribution over every weight instead of a value."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from datasets.base import Split, Task
+
+from .bayes_layers import BayesLinear, complexity, drawn_weights
+from .nets import Classifier
+from .neural import DeepMethod, Given
+from .training import cross_entropy
+
+
+class Bayes(DeepMethod[Classifier]):
+    """Bayes by backprop, the negative evidence bound over the N training inputs.
+
+    L = -log p(y|f(x; w)) + complexity_cost_weight / N (log q(w) - log p(w)), with w ~ q drawn once
+    a batch; a weight of 1 is the bound itself. The gain and shift of LayerNorm stay plain numbers.
+
+    S samples are S draws of all weights, each used on the whole batch.
+    """
+
+    name = "bayes"
+    source = "arXiv:1505.05424"
+    predict_only = frozenset({"samples"})
+    presets: ClassVar = {"smoke": {"samples": 4}}
+
+    def __init__(
+        self,
+        *,
+        prior_sigma_1: float = 0.1,
+        prior_sigma_2: float = 0.4,
+        prior_pi: float = 1.0,
+        posterior_mu_init: float = 0.0,
+        posterior_rho_init: float = -5.0,
+        complexity_cost_weight: float = 1.0,
+        samples: int = 20,
+        **inherited: object,
+    ) -> None:
+        super().__init__(**inherited)  # type: ignore[arg-type]
+        self.prior_sigma_1 = prior_sigma_1
+        self.prior_sigma_2 = prior_sigma_2
+        self.prior_pi = prior_pi
+        self.posterior_mu_init = posterior_mu_init
+        self.posterior_rho_init = posterior_rho_init
+        self.complexity_cost_weight = complexity_cost_weight
+        self.samples = samples
+
+    def build(self, task: Task) -> Classifier:
+        linear = partial(
+            BayesLinear,
+            prior_sigma_1=self.prior_sigma_1,
+            prior_sigma_2=self.prior_sigma_2,
+            prior_pi=self.prior_pi,
+            posterior_mu_init=self.posterior_mu_init,
+            posterior_rho_init=self.posterior_rho_init,
+        )
+        return Classifier(
+            task,
+            blocks=self.blocks,
+            width=self.width,
+            activation=self.activation,
+            linear=linear,
+        )
+
+    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+        self.inputs = len(train)
+        return self.fit_net(train, seed)
+
+    def loss(self, net: Classifier, x: Tensor, y: Tensor, progress: float) -> Tensor:
+        with drawn_weights(net):
+            error = cross_entropy(net(x), y)
+        return error + self.complexity_cost_weight / self.inputs * complexity(net)
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        net = self.fitted(self.net)
+        with drawn_weights(net):
+            passes = [net(x).softmax(-1) for _ in range(self.samples)]
+        return torch.stack(passes, dim=1)

@@ -1,0 +1,56 @@
+"""Guess: the same probability for every class of every input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from torch import Tensor, nn
+
+from datasets.base import Split, Task
+
+from .base import Method, State
+
+
+class Constant(nn.Module):
+    """Logits of zero, (n, T, K), whatever the input."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.outputs = (len(task.targets), len(task.classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        nothing = 0 * x.flatten(1).sum(1)  # keeps a path for gradients, so attacks run on it
+        return nothing[:, None, None].expand(-1, *self.outputs)
+
+
+class Chance(Method):
+    """Knows nothing, so every AUROC must be exactly 0.5: a check on directions and labels."""
+
+    name = "chance"
+    source = "-"
+    net: Constant | None = None
+
+    def fit(
+        self,
+        train: Split,
+        val: Split,
+        *,
+        seed: int,
+        given: Mapping[str, Sequence[Method]] | None = None,
+    ) -> Self:
+        return self.load_state({}, train.task)
+
+    def single_classifier(self) -> nn.Module:
+        return self.fitted(self.net)
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        return self.single_classifier()(x).softmax(-1).unsqueeze(1)
+
+    def state(self) -> State:
+        self.fitted(self.net)
+        return {}
+
+    def load_state(self, state: State, task: Task) -> Self:
+        self.net = Constant(task).eval()
+        return self

@@ -1,0 +1,52 @@
+"""A deep ensemble: the same network trained from several initialisations."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from datasets.base import Split, Task, derive_seed
+
+from .base import Ingredient
+from .neural import DeepMethod, Given, copied, take
+from .standard import Standard
+
+
+class Ensemble(DeepMethod[nn.ModuleList]):
+    """``size`` independent `standard` networks, p(y|x) = 1/S sum_s softmax f_s(x).
+
+    The paper trains as many copies as its recursion is deep. Member 0 is the `standard`
+    network of the same seed.
+    """
+
+    name = "ensemble"
+    source = "arXiv:1612.01474"
+    presets: ClassVar = {"smoke": {"size": 2}}
+
+    def __init__(self, *, size: int = 8, **inherited: object) -> None:
+        super().__init__(**inherited)  # type: ignore[arg-type]
+        self.size = size
+
+    def ingredients(self, seed: int) -> dict[str, Ingredient]:
+        params = {name: getattr(self, name) for name in Standard.defaults()}
+        others = (derive_seed(self.name, "member", i, seed) for i in range(1, self.size))
+        return {"standard": Ingredient("standard", (seed, *others), params)}
+
+    def build(self, task: Task) -> nn.ModuleList:
+        params = {name: getattr(self, name) for name in Standard.defaults()}
+        return nn.ModuleList(Standard(**params).build(task) for _ in range(self.size))
+
+    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+        members = take(self, given, "standard", self.size)
+        self.net = nn.ModuleList(copied(member) for member in members)
+        seconds = [member.epoch_seconds for member in members]
+        self.epoch_seconds = None if None in seconds else sum(s for s in seconds if s)
+        return self
+
+    def single_classifier(self) -> nn.Module:
+        return self.fitted(self.net)[0]
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x).softmax(-1) for member in self.fitted(self.net)], dim=1)

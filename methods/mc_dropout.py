@@ -1,0 +1,46 @@
+"""Monte Carlo dropout: features stay dropped when predicting, and the passes differ."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from datasets.base import Split
+
+from .base import Ingredient
+from .dropout import Dropout
+from .neural import Given, copied, take
+
+
+class McDropout(Dropout):
+    """S passes of a `dropout` network, p(y|x) = 1/S sum_s softmax f(x; mask_s).
+
+    The network is the one that `dropout` trains from the same seed. A mask drops the same
+    features for the whole batch, so that a sample is one classifier.
+    """
+
+    name = "mc_dropout"
+    source = "arXiv:1506.02142"
+    predict_only = frozenset({"samples"})
+    presets: ClassVar = {"smoke": {"samples": 4}}
+
+    def __init__(self, *, samples: int = 20, **inherited: object) -> None:
+        super().__init__(**inherited)  # type: ignore[arg-type]
+        self.samples = samples
+
+    def ingredients(self, seed: int) -> dict[str, Ingredient]:
+        params = {name: getattr(self, name) for name in Dropout.defaults()}
+        return {"dropout": Ingredient("dropout", (seed,), params)}
+
+    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+        (dropout,) = take(self, given, "dropout", 1)
+        self.net = copied(dropout)
+        self.epoch_seconds = dropout.epoch_seconds
+        return self
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        net = self.fitted(self.net)
+        passes = [net.masked(x, net.draw_masks()).softmax(-1) for _ in range(self.samples)]
+        return torch.stack(passes, dim=1)

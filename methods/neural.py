@@ -1,0 +1,151 @@
+"""What the trained networks share: the recipe, the state, and the single classifier."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import ClassVar, Generic, Self, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from datasets.base import Split, Task
+
+from .base import Method, Outputs, State
+from .nets import Activation, Classifier
+from .training import Precision, Recipe, cross_entropy, seeded, train
+
+Net = TypeVar("Net", bound=nn.Module)
+Given = Mapping[str, Sequence[Method]]
+
+
+class NeuralMethod(Method, Generic[Net]):
+    """A method that trains one `nn.Module`; a subclass writes `build` and, mostly, `loss`.
+
+    ``epochs`` passes over the data are made, or as many as ``min_updates`` gradient steps take:
+    so one setting serves a thousand inputs and fifty thousand.
+    """
+
+    presets: ClassVar = {
+        "smoke": {"epochs": 1, "min_updates": 20},
+        "laptop": {},
+        "paper": {"epochs": 50},
+    }
+    net: Net | None = None
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 10,
+        min_updates: int = 400,
+        batch: int = 512,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        clip: float = 1.0,
+        precision: Precision = "auto",
+    ) -> None:
+        self.epochs = epochs
+        self.min_updates = min_updates
+        self.batch = batch
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.precision = precision
+
+    @abstractmethod
+    def build(self, task: Task) -> Net:
+        """Return the untrained network; the global generator is seeded."""
+
+    def loss(self, net: Net, x: Tensor, y: Tensor, progress: float) -> Tensor:
+        """Return what is minimised; by default eq. 1 with no regulariser, the cross entropy."""
+        return cross_entropy(net(x), y)
+
+    def recipe(self) -> Recipe:
+        """Return the parameters of the training loop."""
+        return Recipe(
+            epochs=self.epochs,
+            min_updates=self.min_updates,
+            batch=self.batch,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+            precision=self.precision,
+        )
+
+    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+        return self.fit_net(train, seed)
+
+    def fit_net(self, split: Split, seed: int) -> Self:
+        """Initialise and train a network where the data is."""
+        with seeded(torch.device("cpu"), "weights", seed):
+            net = self.build(split.task)
+        net.to(split.x.device)
+        self.epoch_seconds = train(
+            net,
+            lambda x, y, progress: self.loss(net, x, y, progress),
+            split,
+            self.recipe(),
+            seed=seed,
+        )
+        self.net = net
+        return self
+
+    def single_classifier(self) -> nn.Module:
+        return self.fitted(self.net)
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        return self.single_classifier()(x).softmax(-1).unsqueeze(1)
+
+    def state(self) -> State:
+        tensors = self.fitted(self.net).state_dict()
+        return {"net": {name: t.detach().cpu().clone() for name, t in tensors.items()}}
+
+    def load_state(self, state: State, task: Task) -> Self:
+        with torch.random.fork_rng(devices=[]):  # building draws numbers nobody should miss
+            net = self.build(task)
+        net.load_state_dict(cast(dict[str, Tensor], state["net"]))
+        self.net = net.eval()
+        return self
+
+
+class DeepMethod(NeuralMethod[Net]):
+    """A method whose classifier f has L blocks of F features."""
+
+    presets: ClassVar = {
+        "smoke": {"blocks": 3, "width": 32},
+    }
+
+    def __init__(
+        self,
+        *,
+        blocks: int = 8,
+        width: int = 256,
+        activation: Activation = "relu",
+        **inherited: object,
+    ) -> None:
+        super().__init__(**inherited)  # type: ignore[arg-type]
+        self.blocks = blocks
+        self.width = width
+        self.activation = activation
+
+    def logits_and_features(self, x: Tensor) -> Outputs:
+        classifier = cast(Classifier, self.single_classifier())
+        features = classifier.activations(x)[-1]
+        return Outputs(classifier.classify(features), features)
+
+
+def take(method: Method, given: Given | None, key: str, count: int) -> list[NeuralMethod]:
+    """Return the ingredients found under ``key``, or say that they were not handed over."""
+    found = list((given or {}).get(key, ()))
+    if len(found) != count:
+        raise ValueError(
+            f"{method.name}: fit() needs {count} fitted {key!r} as its ingredients() say, "
+            f"and was given {len(found)}"
+        )
+    return cast(list[NeuralMethod], found)
+
+
+def copied(method: NeuralMethod[Net]) -> Net:
+    """Return the method's network as a copy of its own."""
+    return deepcopy(method.fitted(method.net))

@@ -1,0 +1,95 @@
+"""ReDecNN: a classifier composed with itself through its own decoded activations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .decnn import DecodableMethod
+from .nets import Decodable, pick, squared_error
+from .training import cross_entropy
+
+
+class ReDecNN(DecodableMethod):
+    """Recursion to depth D through randomly chosen layers, eq. 5.
+
+    L = -log p(y|f(x)) + sum_d alpha^d (-log p(y|f(x_d)) + beta |x - x_d|^2) with x_0 = x and
+    x_d = g(h_l(x_{d-1})), layer l drawn uniformly for every input and depth.
+
+    The answer is f(x). Its S samples are classifiers drawn from the tree: a path of D layers
+    each, drawn once for the whole batch, and the class of its last decoded activation.
+    """
+
+    name = "redecnn"
+    source = "arXiv:2106.00769"
+    predict_only = frozenset({"samples"})
+    presets: ClassVar = {"smoke": {"samples": 4, "depth": 2}, "laptop": {"epochs": 25}}
+
+    def __init__(
+        self,
+        *,
+        depth: int = 8,
+        alpha: float = 0.5,
+        ramp: float = 0.5,
+        samples: int = 20,
+        **inherited: object,
+    ) -> None:
+        super().__init__(**inherited)  # type: ignore[arg-type]
+        self.depth = depth
+        self.alpha = alpha
+        self.ramp = ramp
+        self.samples = samples
+
+    def alpha_at(self, progress: float) -> float:
+        """Return alpha as it rises from 0 to its value over the first ``ramp`` of the updates.
+
+        Without the rise, deep decodings of an untrained decoder drown the classifier's own loss.
+        """
+        return self.alpha if progress >= self.ramp else self.alpha * progress / self.ramp
+
+    def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
+        layers = torch.randint(self.blocks, (self.depth, len(x)), device=x.device)
+        return recursive_loss(net, x, y, layers, alpha=self.alpha_at(progress), beta=self.beta)
+
+    def predict_proba(self, x: Tensor) -> Tensor:
+        net = self.fitted(self.net)
+        paths = torch.randint(self.blocks, (self.samples, self.depth))
+        return classify_paths(net, x, paths).softmax(-1).transpose(0, 1)
+
+
+def recursive_loss(
+    net: Decodable, x: Tensor, y: Tensor, layers: Tensor, *, alpha: float, beta: float
+) -> Tensor:
+    """Return eq. 5, averaged over the batch, for given layers (D, n)."""
+    f, g = net.classifier, net.decoder
+    h = f.activations(x)
+    total = cross_entropy(f.classify(h[-1]), y)
+    if alpha == 0:
+        return total
+    for d, chosen in enumerate(layers, start=1):
+        decoded = g(pick(h, chosen))
+        h = f.activations(decoded)
+        agreement = cross_entropy(f.classify(h[-1]), y)
+        total = total + alpha**d * (agreement + beta * squared_error(decoded, x))
+    return total
+
+
+def classify_paths(net: Decodable, x: Tensor, paths: Tensor) -> Tensor:
+    """Return the logits (S, n, T, K) at the end of every path; ``paths`` (S, D) holds layers.
+
+    Paths with a common beginning share its images: at each depth every distinct beginning is
+    decoded and classified once, all of them as one large batch.
+    """
+    f, g = net.classifier, net.decoder
+    images, parent = x.unsqueeze(0), torch.zeros(len(paths), dtype=torch.long)
+    for layers in paths.T:
+        edges, child = torch.unique(
+            torch.stack([parent, layers], dim=1), dim=0, return_inverse=True
+        )
+        h = f.activations(images.flatten(0, 1)).unflatten(1, images.shape[:2])  # (L, P, n, F)
+        images = g(h[edges[:, 1], edges[:, 0]])
+        parent = child
+    logits = f(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    return logits[parent]

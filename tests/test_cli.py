@@ -1,0 +1,257 @@
+"""The whole path at the smoke preset: the command line, twice, and every kind of bad input."""
+
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import bench.subject
+from bench.cli import main
+from bench.rows import read_all
+from methods.base import Method
+
+FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
+
+
+def run(*words: str, code: int = 0) -> str:
+    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    run("run", *FAST, "--scenarios", "ood,cost", "--results", folder)
+    return folder
+
+
+@pytest.fixture
+def copied(results, tmp_path):
+    return shutil.copytree(results, tmp_path / "results")
+
+
+def contents(folder) -> dict[str, list]:
+    return {
+        "/".join(map(str, (r["dataset"], r["scenario"], r["method"], r["seed"]))): r["rows"]
+        for r in read_all(folder / "rows")[0]
+    }
+
+
+def test_a_run_leaves_rows_tables_figures_and_a_readme(results):
+    assert len(contents(results)) == 3 * 5
+    assert (results / "README.md").read_text().startswith("# Results")
+    assert list((results / "tables").glob("leaderboard-digits*.csv"))
+    assert list((results / "figures").glob("*.png"))
+
+
+def test_rows_say_all_that_is_needed(results):
+    record = json.loads((results / "rows/digits/corruption/standard-s0.json").read_text())
+    assert record.keys() >= {
+        "schema", "method", "dataset", "scenario", "seed", "status", "reason", "params", "key",
+        "fit_seconds", "device", "versions", "commit", "time", "rows",
+    }  # fmt: skip
+    assert record["status"] == "ok"
+    views = {row["view"] for row in record["rows"]}
+    assert len(views) == 15
+    metrics = record["rows"][0]["metrics"]
+    assert metrics.keys() >= {
+        "auroc", "aupr_out", "aupr_in", "aupr_out_balanced", "aupr_in_balanced",
+        "fpr95_id", "fpr95_ood",
+    }  # fmt: skip
+
+
+def test_chance_is_exactly_one_half_everywhere(results):
+    for path in (results / "rows").rglob("chance-s0.json"):
+        for row in json.loads(path.read_text())["rows"]:
+            assert row["metrics"].get("auroc", 0.5) == 0.5, (path, row["view"])
+            assert row["metrics"].get("misclassification_auroc", 0.5) == 0.5
+
+
+def test_near_and_far_outliers_share_no_class_with_the_inliers(results):
+    record = json.loads((results / "rows/digits/cross_dataset/standard-s0.json").read_text())
+    groups = {row["view"]: row["group"] for row in record["rows"]}
+    assert groups == {"letters": "near", "photos": "far", "noise": "far"}
+
+
+def test_the_cost_of_standard_is_one_pass_and_ratio_one(results):
+    record = json.loads((results / "rows/digits/cost/standard-s0.json").read_text())
+    metrics = record["rows"][0]["metrics"]
+    assert metrics["passes"] == 1
+    assert metrics["ratio_to_standard"] == 1
+    assert metrics["parameters"] > 1000
+
+
+def test_the_same_command_again_fits_and_predicts_nothing(copied, monkeypatch):
+    before = contents(copied)
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("something was fitted or predicted again")
+
+    monkeypatch.setattr(Method, "fit_many", forbidden)
+    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
+    assert "0 scenarios measured, 0 failed" in output
+    assert contents(copied) == before
+
+
+def test_deleted_rows_are_measured_again_without_any_network(copied, monkeypatch):
+    before = contents(copied)
+    shutil.rmtree(copied / "rows/digits/corruption")
+    (copied / "rows/digits/clean/linear-s0.json").write_text('{"schema": 1, "rows"')  # cut short
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("a network was run again")
+
+    monkeypatch.setattr(Method, "fit_many", forbidden)
+    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
+    assert "4 scenarios measured, 0 failed" in output
+    assert contents(copied) == before
+
+
+def test_the_same_seed_gives_the_same_table(results, tmp_path):
+    run("run", *FAST, "--scenarios", "ood", "--results", tmp_path)
+    again = contents(tmp_path)
+    assert again == {place: rows for place, rows in contents(results).items() if place in again}
+
+
+def test_two_jobs_side_by_side_give_the_same_rows(results, tmp_path):
+    run("run", *FAST, "--scenarios", "clean", "--jobs", "2", "--results", tmp_path)
+    again = contents(tmp_path)
+    assert len(again) == 3
+    assert again == {place: rows for place, rows in contents(results).items() if place in again}
+
+
+def test_a_damaged_cache_file_is_set_aside_refitted_and_said(copied):
+    before = contents(copied)
+    shutil.rmtree(copied / "rows")
+    shutil.rmtree(copied / "cache/predictions")
+    (fit,) = copied.glob("cache/fits/digits/standard-s0-*.pt")
+    fit.write_bytes(fit.read_bytes()[:1000])
+    output = run("run", *FAST, "--scenarios", "clean", "--results", copied)
+    assert "damaged cache file set aside" in output
+    assert fit.with_suffix(".damaged").exists()
+    assert contents(copied).items() <= before.items()
+
+
+def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
+    from methods.linear import Linear
+
+    def broken(self, *args, **kwargs):
+        raise RuntimeError("the loss\nbecame nan")
+
+    monkeypatch.setattr(Linear, "fit_many", broken)
+    words = [*FAST, "--scenarios", "clean", "--results", tmp_path]
+    output = run("run", *words, code=1)
+    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    assert (record["status"], record["reason"]) == (
+        "failed",
+        "RuntimeError: the loss became nan",
+    )
+    assert "3 scenarios measured, 1 failed" in output
+    monkeypatch.undo()
+    assert "1 scenarios measured, 0 failed" in run("run", *words)  # never cached as done
+
+
+def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monkeypatch):
+    from methods.linear import Linear
+
+    monkeypatch.setattr(
+        Linear, "predict_proba", lambda self, x: torch.full((len(x), 1, 1, 10), float("nan"))
+    )
+    run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
+    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record["reason"])
+
+
+def test_more_samples_reuse_the_fit(tmp_path, monkeypatch):
+    words = ["run", "--preset", "smoke", "--seeds", "0", "--scenarios", "clean"]
+    run(*words, "--methods", "mc_dropout", "--results", tmp_path)
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(Method, "fit_many", forbidden)
+    run(*words, "--methods", "mc_dropout:samples=6", "--results", tmp_path)
+    assert (tmp_path / "rows/digits/clean/mc_dropout_samples=6-s0.json").exists()
+
+
+def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
+    output = run("run", *FAST, "--results", tmp_path / "new", "--dry-run")
+    assert "3 jobs" in output
+    assert "to fit" in output
+    assert not (tmp_path / "new" / "rows").exists()
+
+
+def test_report_and_verify_work_from_rows_alone(copied):
+    shutil.rmtree(copied / "cache")
+    (copied / "README.md").unlink()
+    run("report", "--no-figures", "--results", copied)
+    assert (copied / "README.md").exists()
+    output = run("verify", "--results", copied, "--reference", copied)
+    assert "digits (smoke)" in output
+    assert "the same" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--methods", "mc_dropuot"], "unknown method 'mc_dropuot'. Did you mean 'mc_dropout'"),
+        (["--methods", "redecnn:dept=2"], "unknown parameter of redecnn 'dept'. Did you mean"),
+        (["--methods", "redecnn:depth=x"], "redecnn: parameter 'depth' takes an int, not 'x'"),
+        (["--scenarios", "odd"], "unknown scenario 'odd'. Did you mean 'ood'"),
+        (["--datasets", "mnits"], "unknown dataset 'mnits'. Did you mean 'mnist'"),
+        (["--seeds", "one"], "--seeds takes whole numbers separated by commas"),
+        (["--seeds", "-1"], "--seeds takes one or more numbers from 0 up"),
+        (["--preset", "huge"], "unknown preset 'huge'"),
+        (["--device", "tpu9"], "device 'tpu9' is not usable here"),
+        (["--datasets", "mnist"], "With a network, run: python -m bench data download mnist"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(words, message, tmp_path):
+    defaults = ["--methods", "chance", "--preset", "smoke", "--results", tmp_path]
+    output = run("run", *defaults, *words, code=2)
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+    assert "Traceback" not in output
+
+
+def test_an_unwritable_results_folder_is_a_mistake(tmp_path):
+    (tmp_path / "file").write_text("")
+    output = run("run", *FAST, "--results", tmp_path / "file", code=2)
+    assert "cannot write to the results folder" in output
+    assert "--results" in output
+
+
+def test_a_report_without_rows_says_what_to_do(tmp_path):
+    assert "python -m bench run" in run("report", "--results", tmp_path, code=2)
+
+
+@pytest.mark.parametrize("kind", ["methods", "datasets", "scenarios", "scores", "presets"])
+def test_lists_have_names_lines_and_sources(kind):
+    assert len(run("list", kind).splitlines()) > 3
+
+
+def test_an_unknown_list_is_a_mistake():
+    assert "Did you mean 'methods'" in run("list", "method", code=2)
+
+
+def test_data_is_listed_and_found(tmp_path):
+    assert "mnist" in run("data", "list", "--data", tmp_path)
+    assert run("data", "where", "digits").strip() == "embedded"
+    assert "data download mnist" in run("data", "where", "mnist", "--data", tmp_path, code=2)
+    assert "unknown data set 'mnits'" in run("data", "where", "mnits", code=2)
+
+
+def test_info_names_versions():
+    assert torch.__version__.split("+")[0] in run("info")
+
+
+def test_check_reports_each_rule():
+    output = run("check", "linear")
+    assert output.count("ok ") >= 9
+    assert "FAILED" not in output
