@@ -1,0 +1,142 @@
+"""What the scenarios compare, and what the harness promises them."""
+
+import bench.scenarios
+import pytest
+import torch
+from bench.check import Trial, toy
+from bench.discover import subclasses
+from bench.errors import UsageError
+from bench.metrics.detection import auroc
+from bench.plan import make_plan
+from bench.scenarios.base import Scenario, ShiftScenario, judged
+from bench.scenarios.corruption import Corruption
+from bench.scenarios.cost import passes
+from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
+from bench.scores import all_scores
+from bench.subject import Prediction, run_network
+from datasets.digits import Digits
+from datasets.idx import Fashion, Mnist
+from datasets.store import Store
+
+KNOWN = subclasses(bench.scenarios, Scenario)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_scenario_asks_a_question_and_cites_a_source(name):
+    cls = KNOWN[name]
+    assert cls.question.endswith("?")
+    assert cls.source
+    assert cls.tags
+    assert cls.__module__.endswith(f".{name}")
+
+
+def test_outliers_hold_no_class_of_the_inliers():
+    for data in (Digits(), Mnist(), Fashion()):
+        for source in outlier_sources(data):
+            assert not source.content & data.content, (data.name, source.name)
+
+
+def test_mnist_and_fashion_are_each_others_outliers_and_digits_are_not_mnists():
+    assert "fashion" in {s.name for s in outlier_sources(Mnist())}
+    assert "mnist" in {s.name for s in outlier_sources(Fashion())}
+    assert "digits" not in {s.name for s in outlier_sources(Mnist())}
+
+
+def test_an_embedded_data_set_meets_the_same_outliers_on_every_machine():
+    assert {s.name for s in outlier_sources(Digits())} == {"letters", "photos", "noise"}
+
+
+def test_views_are_capped_to_a_common_size_by_a_seeded_draw():
+    scenario = CrossDataset(cap=50)
+    rows = scenario.drawn(1000, 360, "digits", "letters")
+    assert len(rows) == 50
+    assert torch.equal(rows, scenario.drawn(1000, 360, "digits", "letters"))
+    assert not torch.equal(rows, scenario.drawn(1000, 360, "digits", "photos"))
+    assert len(CrossDataset(cap=2000).drawn(1000, 360, "a")) == 360
+    assert len(CrossDataset(cap=2000).drawn(30, 360, "a")) == 30
+    assert len(rows.unique()) == 50
+
+
+def test_more_samples_never_move_an_inlier_of_a_deterministic_method():
+    trial = Trial("standard")
+    whole = trial.predict()
+    assert whole.probs.shape[1] == 1
+    assert torch.equal(whole.score(all_scores()["vote_entropy"]), torch.zeros(90).double())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("standard", 1.0), ("ensemble:size=2", 2.0), ("mc_dropout:samples=5", 5)]
+)
+def test_passes_are_counted_in_runs_of_the_single_classifier(name, expected):
+    trial = Trial(name)
+    assert passes(trial.fitted, toy().test.floats(slice(1))) == expected
+
+
+def test_chance_costs_nothing_and_is_one_half_by_every_score():
+    trial = Trial("chance")
+    said = trial.predict()
+    assert passes(trial.fitted, toy().test.floats(slice(1))) == 0
+    for name, score in all_scores().items():
+        if score.needs == "samples":
+            values = said.score(score)
+            assert auroc(values[:40], values[40:]) == 0.5, name
+
+
+def test_probabilities_are_averaged_never_logits():
+    probs = torch.tensor([[[[0.9, 0.1]], [[0.2, 0.8]]]])  # N=1, S=2, T=1, K=2
+    mean = Prediction(probs, None).by_samples
+    assert torch.allclose(mean, torch.tensor([[[0.55, 0.45]]]).double())
+
+
+def test_a_score_is_computed_once_from_what_the_network_left():
+    calls = []
+    score = all_scores()["vote_entropy"]
+    counting = type(score)(
+        score.name, score.label, score.source, score.needs,
+        lambda p: calls.append(1) or score.function(p),
+    )  # fmt: skip
+    said = Prediction(torch.rand(5, 3, 1, 4).softmax(-1), None)
+    assert torch.equal(said.score(counting), said.score(counting))
+    assert len(calls) == 1
+
+
+def test_predicting_leaves_the_global_generator_alone():
+    trial = Trial("mc_dropout")
+    before = torch.random.get_rng_state()
+    run_network(trial.fitted, toy().test.x, seed=3)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_accuracy_under_several_targets_is_their_mean():
+    probs = torch.tensor([[[0.9, 0.1], [0.9, 0.1]]])
+    assert judged(probs, torch.tensor([[0, 1]]))["accuracy"] == 0.5
+
+
+def test_corrupted_views_show_the_same_images_and_keep_their_labels(tmp_path):
+    data = Digits()
+    data.store = Store(tmp_path)
+
+    class Stub:
+        pass
+
+    stub = Stub()
+    stub.data, stub.test = data, data.test()
+    views = Corruption(cap=40).views(stub).found
+    assert len(views) == 15
+    assert len({v.fingerprint for v in views}) == 15
+    assert all(torch.equal(v.y, views[0].y) for v in views)
+    first = views[0].load()
+    assert first.shape == (40, 1, 8, 8)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, views[0].load())
+
+
+def test_a_scenario_that_does_not_apply_says_to_which_data_it_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        ShiftScenario, "skip", lambda self, data: None if data.name == "mnist" else "too small"
+    )
+    words = dict(methods_="chance", seeds=[0], preset="smoke", store=Store(tmp_path))
+    with pytest.raises(UsageError, match=r"\(too small\); it applies to: mnist$"):
+        make_plan(datasets_="digits", scenarios="corruption", **words)
+    jobs = make_plan(datasets_="digits", scenarios="ood", **words)  # by tag: left out
+    assert [s.name for s in jobs[0].scenarios] == ["clean"]
