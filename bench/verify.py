@@ -53,7 +53,9 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
 
 def _cells(frame: pd.DataFrame, suffix: str) -> pd.DataFrame:
     """Return mean, variance and number of seeds of every cell."""
-    return frame.groupby(PLACE, dropna=False)["value"].agg(["mean", "var", "count"]).add_suffix(suffix)
+    return (
+        frame.groupby(PLACE, dropna=False)["value"].agg(["mean", "var", "count"]).add_suffix(suffix)
+    )
 
 
 def _allowed(cells: pd.DataFrame) -> pd.Series:

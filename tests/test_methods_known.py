@@ -116,6 +116,12 @@ def test_alpha_rises_over_the_first_part_of_training():
     assert ReDecNN(alpha=0.8, ramp=0.0).alpha_at(0.0) == 0.8
 
 
+def test_depths_of_negligible_weight_are_left_out():
+    method = ReDecNN(alpha=0.5, ramp=0.5)
+    assert [method.depth_at(p) for p in (0.0, 0.1, 0.25, 0.5, 1.0)] == [0, 2, 4, 8, 8]
+    assert ReDecNN(alpha=0.5, ramp=0.5, negligible=0.0).depth_at(0.1) == 8
+
+
 def test_decnn_loss_is_equation_4_summed_by_hand():
     method, net, data = DecNN(beta=0.02, **TINY_DECODER), decodable(), toy(5)
     x = data.floats()

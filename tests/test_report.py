@@ -11,15 +11,17 @@ import pandas as pd
 import pytest
 from scipy import stats as referee
 
+from bench.closing import narrowed, show
 from bench.errors import BenchError
 from bench.report import figures, formats, render, stats
 from bench.report.frames import boards, load
-from bench.report.leaderboard import leaderboard, leaderboard_frame
+from bench.report.leaderboard import COLUMNS, leaderboard, leaderboard_frame
 from bench.report.scenarios import overview
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 CHECKOUT = Path(__file__).parents[1]
 MC = "mc_dropout:rate=0.1"
+MEANS = {"standard": 0.81, MC: 0.86, "ensemble": 0.92, "chance": 0.5}  # near
 
 
 @pytest.fixture
@@ -155,7 +157,7 @@ def test_a_failed_method_has_no_rank_and_a_reason(results):
             change(row_file(results, scenario, "ensemble", seed), **failed)
     render(results, figures=False)
     text = (results / "README.md").read_text()
-    assert "| – | ensemble | vote_entropy | – | – | – |" in text
+    assert "| – | ensemble | vote entropy | – | – | – |" in text
     where = "(corruption seed 0, 1, cross_dataset seed 0, 1)"
     assert f"- ensemble: failed: RuntimeError: out of memory {where}" in text
     assert "- toy_digits, corruption: RuntimeError: out of memory (ensemble; seed 0, 1)" in text
@@ -273,20 +275,81 @@ def test_the_same_rows_give_the_same_files(results):
     assert contents() == contents()
 
 
-def test_a_bar_belongs_to_the_method_beside_it(results):
+def drawn(results):
     from matplotlib.figure import Figure
 
-    axis = Figure().subplots()
-    methods = ["standard", MC, "ensemble", "chance"]
-    (column, *_) = figures._panels(only_board(results).frame, "cross_dataset")
-    figures._bars(axis, column, only_board(results).frame, methods, figures.styles(methods))
-    ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
-    assert ends == pytest.approx([0.81, 0.86, 0.92, 0.5])
+    axis, frame = Figure().subplots(), only_board(results).frame
+    colours = figures.palette(frame["method"].unique())
+    (column,) = [column for column in COLUMNS if column.label == "near"]
+    figures._bars(axis, column, frame, colours)
+    return axis
 
 
-def test_every_method_looks_different():
-    style = figures.styles([f"method{i}" for i in range(20)])
-    assert len(set(style.values())) == 20
+def test_a_bar_belongs_to_the_method_beside_it(results):
+    axis = drawn(results)
+    assert [label.get_text() for label in axis.get_yticklabels()] == sorted(MEANS)
+    assert [round(bar.get_center()[1], 6) for bar in axis.patches] == [0, 1, 2, 3]
+    gains = [MEANS[name] - 0.5 for name in sorted(MEANS)]
+    assert [bar.get_width() for bar in axis.patches] == pytest.approx(gains)
+    assert axis.xaxis.get_major_formatter()(0.25) == "0.75"  # the axis says AUROC, not the gain
+
+
+def test_an_error_bar_is_the_deviation_over_seeds(results):
+    ends = drawn(results).lines[sorted(MEANS).index(MC)].get_xdata()
+    deviation = 0.04 / 2**0.5  # of 0.84 and 0.88, as in the table
+    assert np.nanmin(ends) == pytest.approx(0.36 - deviation)
+    assert np.nanmax(ends) == pytest.approx(0.36 + deviation)
+
+
+@pytest.mark.parametrize("lost", [["ensemble"], sorted(MEANS)])
+def test_an_incomplete_method_has_a_dash_for_a_bar(results, lost):
+    for name in lost:
+        path = row_file(results, "cross_dataset", name.replace(":", "_"), 1)
+        change(path, rows=[])
+    axis = drawn(results)
+    found = [(text.get_text(), text.get_position()[1]) for text in axis.texts]
+    assert found == [(" –", name) for name in lost]
+    assert len(axis.patches) == len(MEANS) - len(lost)
+
+
+def test_every_method_has_its_own_colour():
+    colours = figures.palette(f"method{i}" for i in range(20))
+    assert len(set(colours.values())) == 20
+
+
+def test_scores_have_short_names_but_not_in_csv(results):
+    render(results, figures=False)
+    console = leaderboard_frame(only_board(results).frame)
+    assert set(console["score"]) == {"1 - max p", "vote entropy"}
+    for kind in ("md", "tex"):
+        text = (results / "tables" / f"leaderboard-toy_digits.{kind}").read_text()
+        assert "1 - max p" in text
+        assert "mean_prob" not in text
+    numbers = pd.read_csv(results / "tables" / "leaderboard-toy_digits.csv")
+    assert "one_minus_max_mean_prob" in set(numbers["score"])
+    assert "### All methods by predictive entropy" in (results / "README.md").read_text()
+
+
+def test_a_narrow_terminal_drops_columns_and_cuts_no_cell():
+    frame = pd.DataFrame(
+        [["1.00", "mc_dropout", "vote entropy", "0.812 ± 0.011", "0.700 ± 0.001", "1.5 ± 0.2"]],
+        columns=["rank", "method", "score", "near", "FGSM transfer", "fit s"],
+    )  # widths 4, 10, 12, 13, 13, 9 and 2 between: 71
+    gone = ["score", "FGSM transfer", "fit s", "± std", "near"]
+    widths = {71: 0, 70: 1, 57: 1, 56: 2, 42: 2, 41: 3, 31: 3, 30: 4, 23: 4, 22: 5, 5: 5}
+    assert {width: narrowed(frame, width)[1] for width in widths} == {
+        width: gone[:count] for width, count in widths.items()
+    }
+    assert list(narrowed(frame, 5)[0]) == ["rank", "method"]
+
+
+def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    show(results, {"toy_digits"}, "smoke")
+    out = capsys.readouterr().out
+    assert "0.860 ± 0.028" in out
+    assert "…" not in out
+    assert out.endswith("not shown for want of width: score\n")  # one too many for 120
 
 
 def test_markdown_cells_cannot_break_the_table():
@@ -306,7 +369,7 @@ def test_a_report_without_figures_does_not_load_matplotlib(results):
     code = (
         "import sys; from pathlib import Path; from bench.report import render; "
         "render(Path(sys.argv[1]), figures=False); "
-        "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+        "sys.exit(not {'matplotlib', 'seaborn', 'torch'}.isdisjoint(sys.modules))"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(results)]
     subprocess.run(command, check=True, cwd=CHECKOUT, timeout=60)

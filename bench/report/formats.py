@@ -11,6 +11,7 @@ import pandas as pd
 
 NONE = "–"
 TEXT = {"method", "score", "view", "metric"}  # columns of words, set to the left
+SHORT = {"one_minus_max_mean_prob": "1 - max p"}  # scores whose name would fill a column
 TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&",
     "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -31,6 +32,11 @@ def number(value: float, std: float = math.nan, digits: int = 3) -> str:
     if math.isnan(value):
         return NONE
     return f"{value:,.{digits}f}" + ("" if math.isnan(std) else f" ± {std:.{digits}f}")
+
+
+def in_words(score: str) -> str:
+    """The name of a score as it is printed; in CSV it stays as it is."""
+    return SHORT.get(score, score.replace("_", " "))
 
 
 def tex_escape(text: str) -> str:

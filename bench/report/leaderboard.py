@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import stats
-from bench.report.formats import number
+from bench.report.formats import in_words, number
 from bench.report.frames import fit_seconds, gaps, headline_scores, seeds
 
 Notes = dict[str, dict[str, list[str]]]  # method -> reason -> where
@@ -79,7 +79,7 @@ class Leaderboard:
 
         table = {"rank": mark("rank", [number(value, digits=2) for value in self.rank])}
         table["method"] = [plain(name) for name in self.rank.index]
-        table["score"] = [plain(name) for name in self.score]
+        table["score"] = [plain(in_words(name)) for name in self.score]
         for column in self.columns:
             pairs = zip(self.mean[column.label], self.std[column.label], strict=True)
             cells = [number(mean, std, column.digits) for mean, std in pairs]
@@ -163,7 +163,7 @@ def _best_ranks(ranks: pd.DataFrame) -> set[str]:
 def _caption(frame: pd.DataFrame, score: str) -> str:
     """What is averaged over what, and what bold means."""
     many = frame["seed"].nunique()
-    by = f"by {score}" if score else "by each method's own score"
+    by = f"by {in_words(score)}" if score else "by each method's own score"
     spread = f"mean ± standard deviation (ddof = 1) over {many} seeds" if many > 1 else "one seed"
     test = "what a paired t-test over the seeds (5 %, Holm over the methods) does not tell from it"
     bold = f"best, and {test}" if many > 1 else "best (one seed: nothing can be tested)"

@@ -20,13 +20,13 @@ SAME_SCORE = "predictive_entropy"  # defined for every method, so it compares li
 def render(results: Path, *, figures: bool = True) -> list[str]:
     """Write the whole report under ``results``; return one line for each file left out."""
     records, problems = load(results)
-    style = drawing.styles(sorted({record["method"] for record in records}))
+    colours = drawing.palette({record["method"] for record in records}) if figures else {}
     parts = []
     for board in boards(records):
         parts += [f"## {board.title}\n", *write_leaderboards(results, board)]
         parts += write_scenarios(results, board)
         if figures:
-            parts += write_figures(results, board, style)
+            parts += write_figures(results, board, colours)
     local = [problem.replace(f"{results}/", "") for problem in problems]
     parts = ["# Results\n", about(records), *parts, *left_out(records, local)]
     formats.write(results / "README.md", "\n".join(parts))
@@ -49,7 +49,8 @@ def write_leaderboards(results: Path, board: Board) -> list[str]:
         formats.write(stem.with_name(f"{name}.md"), text)
         formats.write(stem.with_name(f"{name}.csv"), table.numbers().to_csv(index=False))
         formats.write(stem.with_name(f"{name}.tex"), _latex(table, caption, name))
-        parts += [f"### All methods by {score}\n" if score else "### Leaderboard\n", text]
+        title = f"All methods by {formats.in_words(score)}" if score else "Leaderboard"
+        parts += [f"### {title}\n", text]
     return parts
 
 
@@ -72,12 +73,12 @@ def write_scenarios(results: Path, board: Board) -> list[str]:
     return [f"Every number: {', '.join(links)}.\n"] if links else []
 
 
-def write_figures(results: Path, board: Board, style: drawing.Styles) -> list[str]:
+def write_figures(results: Path, board: Board, colours: drawing.Palette) -> list[str]:
     """Draw each scenario; return the pictures as Markdown."""
     parts = []
     for scenario in board.scenarios:
         name = f"{scenario}-{board.stem}"
-        pictures = drawing.draw(board.frame, scenario, style)
+        pictures = drawing.draw(board.frame, scenario, colours)
         for kind, content in pictures.items():
             formats.write(results / "figures" / f"{name}.{kind}", content)
         parts += [f"![{scenario} on {board.title}](figures/{name}.png)\n"] if pictures else []
