@@ -103,6 +103,8 @@ def _store(data: Path | None) -> Store:
 
 
 def _run(jobs: list[Any], settings: Settings) -> int:
+    from torch import get_num_threads
+
     from . import estimate, verify
     from .closing import refresh, show
     from .console import Console
@@ -115,7 +117,7 @@ def _run(jobs: list[Any], settings: Settings) -> int:
     with Console() as console:
         console.say(
             f"{estimate.overview(jobs)} · preset {settings.preset} · "
-            f"{describe(settings.device)} · {settings.results}/"
+            f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
         )
         done = run_all(jobs, settings, console)
     measured = sum(d.measured for d in done)

@@ -23,7 +23,5 @@ def resolve(name: str) -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """Return a device as rows name it: a GPU's model, or the number of threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    """Return a device as rows name it: a GPU by its model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -111,7 +111,7 @@ class Fitter:
             if entry is not None:
                 empty = construct(type(method), method.params())
                 known = Fitted(empty, key, entry.note["seconds"], cached=True)
-                known.method.load_state(entry.payload, self.data.task)
+                known.method.load_state(entry.payload, self.data.task).to(self.device)
                 known.method.epoch_seconds = entry.note["epoch_seconds"]
         if known is None:
             return None

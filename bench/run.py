@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import torch
 
-from datasets.base import View
+from datasets.base import Dataset, View
 
 from . import rows
 from .cache import Cache, Key
@@ -82,21 +82,34 @@ def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator
 
 def _in_worker(job: Job, settings: Settings, threads: int) -> Done:
     torch.set_num_threads(threads)
-    return run_job(job, settings, Console(quiet=True))
+    return run_job(job, settings, _silence())
+
+
+@lru_cache
+def _silence() -> Console:
+    """One console a worker, so that it keeps its data from job to job."""
+    return Console(quiet=True)
 
 
 def run_job(job: Job, settings: Settings, console: Console) -> Done:
     """Fit or load one model, measure every scenario that is not up to date, and save its rows."""
-    fitter = fitter_for(job, settings, console)
-    subject = Subject(job.label, job.method, job.seed, fitter)
-    plans = {s: s.views(subject) for s in job.scenarios}
-    keys = {s: row_key(subject, s, views.found) for s, views in plans.items()}
+    subject = Subject(job.label, job.method, job.seed, fitter_for(job, settings, console))
+    try:
+        plans = {s: s.views(subject) for s in job.scenarios}
+        keys = {s: row_key(subject, s, views.found) for s, views in plans.items()}
+    except Exception as error:  # before any key is known: nothing of this job can be up to date
+        plans = dict.fromkeys(job.scenarios, Views((), {}))
+        keys = dict.fromkeys(job.scenarios, Key({}))
+        problem: Outcome | None = Outcome.failed(error)
+    else:
+        problem = None
     stale = [
         s
         for s in job.scenarios
         if settings.force or not rows.is_current(job.path(settings.results, s), keys[s].digest)
     ]
-    problem = _fit(subject) if stale else None
+    if stale and problem is None:
+        problem = _fit(subject)
     for scenario in stale:
         outcome = problem or _attempt(scenario, subject, plans[scenario])
         about = _about(job, subject, scenario, keys[scenario], settings, failed=problem is not None)
@@ -105,12 +118,9 @@ def run_job(job: Job, settings: Settings, console: Console) -> Done:
 
 
 @lru_cache(maxsize=1)  # jobs come data set by data set, seed by seed
-def _fitter(data: object, seed: int, settings: Settings, console: Console) -> Fitter:
+def _fitter(data: Dataset, seed: int, settings: Settings, console: Console) -> Fitter:
     cache = Cache(settings.results / "cache", console.say)
-    return Fitter(
-        data,  # type: ignore[arg-type]
-        seed, settings.preset, settings.device, cache, console, settings.force,
-    )  # fmt: skip
+    return Fitter(data, seed, settings.preset, settings.device, cache, console, settings.force)
 
 
 def fitter_for(job: Job, settings: Settings, console: Console) -> Fitter:
@@ -171,6 +181,7 @@ def _about(
         "key": key.digest,
         "fit_seconds": None if fitted is None else round(fitted.seconds, 3),
         "device": describe(settings.device),
+        "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__.split("+")[0],

@@ -144,6 +144,15 @@ class Source(Named, ABC):
     content: ClassVar[frozenset[str]]
     embedded: ClassVar[bool] = False  # True: needs no file and no download
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[type, str, Store]:
+        return type(self), self.label, self.store
+
     @cached_property
     def store(self) -> Store:
         """Where files are looked for; the command line sets it, else the environment does."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, Self, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from datasets.base import Split, Task
@@ -116,6 +117,13 @@ class Method(Named, ABC):
     ) -> list[Self]:
         """Fit one model a seed; a loop here, one stacked training where that pays."""
         return [type(self)(**self.params()).fit(train, val, seed=s, given=given) for s in seeds]
+
+    def to(self, device: torch.device) -> Self:
+        """Move the fitted networks to ``device``."""
+        for part in vars(self).values():
+            if isinstance(part, nn.Module):
+                part.to(device)
+        return self
 
     def fitted(self, value: T | None) -> T:
         """Return ``value``, or raise if `fit` has not filled it in yet."""

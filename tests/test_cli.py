@@ -255,3 +255,15 @@ def test_check_reports_each_rule():
     output = run("check", "linear")
     assert output.count("ok ") >= 9
     assert "FAILED" not in output
+
+
+def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypatch):
+    from methods.linear import Linear
+
+    def broken(self, seed):
+        raise ValueError("no such ingredient")
+
+    monkeypatch.setattr(Linear, "ingredients", broken)
+    run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
+    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    assert record["reason"] == "ValueError: no such ingredient"

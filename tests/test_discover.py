@@ -1,5 +1,7 @@
 """From words on the command line to what is built."""
 
+from typing import ClassVar
+
 import pytest
 
 import methods
@@ -12,8 +14,8 @@ from methods.base import Method
 
 class Plain(Named):
     name = "plain"
-    presets = {"smoke": {"size": 1}}
-    variants = {"big": {"size": 9}}
+    presets: ClassVar = {"smoke": {"size": 1}}
+    variants: ClassVar = {"big": {"size": 9}}
     tags = frozenset({"shapes"})
 
     def __init__(self, *, size: int = 3, rate: float = 0.5, eps: tuple[float, ...] = (0.1,)):

@@ -1,8 +1,9 @@
 """What the scenarios compare, and what the harness promises them."""
 
-import bench.scenarios
 import pytest
 import torch
+
+import bench.scenarios
 from bench.check import Trial, toy
 from bench.discover import subclasses
 from bench.errors import UsageError
