@@ -9,10 +9,17 @@ from .neural import NeuralMethod
 
 
 class Linear(NeuralMethod[LinearClassifier]):
-    """The simplest trained classifier: p(y|x) = softmax(W x + b)."""
+    """The simplest trained classifier: p(y|x) = softmax(W x + b).
+
+    The rate was chosen on the validation part of digits (mean of 3 seeds): 0.001, 0.01 and 0.03
+    reached accuracies of 0.864, 0.933 and 0.953.
+    """
 
     name = "linear"
     source = "-"
+
+    def __init__(self, *, lr: float = 0.03, **inherited: object) -> None:
+        super().__init__(lr=lr, **inherited)  # type: ignore[arg-type]
 
     def build(self, task: Task) -> LinearClassifier:
         return LinearClassifier(task)

@@ -33,6 +33,7 @@ class ReDecNN(DecodableMethod):
         depth: int = 8,
         alpha: float = 0.5,
         ramp: float = 0.5,
+        negligible: float = 1e-3,
         samples: int = 20,
         **inherited: object,
     ) -> None:
@@ -40,6 +41,7 @@ class ReDecNN(DecodableMethod):
         self.depth = depth
         self.alpha = alpha
         self.ramp = ramp
+        self.negligible = negligible
         self.samples = samples
 
     def alpha_at(self, progress: float) -> float:
@@ -49,8 +51,14 @@ class ReDecNN(DecodableMethod):
         """
         return self.alpha if progress >= self.ramp else self.alpha * progress / self.ramp
 
+    def depth_at(self, progress: float) -> int:
+        """Return how many depths weigh more than ``negligible``; those beyond cost as much."""
+        alpha = self.alpha_at(progress)
+        return sum(alpha**d > self.negligible for d in range(1, self.depth + 1))
+
     def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        layers = torch.randint(self.blocks, (self.depth, len(x)), device=x.device)
+        depth = self.depth_at(progress)
+        layers = torch.randint(self.blocks, (depth, len(x)), device=x.device)
         return recursive_loss(net, x, y, layers, alpha=self.alpha_at(progress), beta=self.beta)
 
     def predict_proba(self, x: Tensor) -> Tensor:
@@ -66,8 +74,6 @@ def recursive_loss(
     f, g = net.classifier, net.decoder
     h = f.activations(x)
     total = cross_entropy(f.classify(h[-1]), y)
-    if alpha == 0:
-        return total
     for d, chosen in enumerate(layers, start=1):
         decoded = g(pick(h, chosen))
         h = f.activations(decoded)

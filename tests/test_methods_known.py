@@ -118,7 +118,7 @@ def test_alpha_rises_over_the_first_part_of_training():
 
 def test_depths_of_negligible_weight_are_left_out():
     method = ReDecNN(alpha=0.5, ramp=0.5)
-    assert [method.depth_at(p) for p in (0.0, 0.1, 0.25, 0.5, 1.0)] == [0, 2, 4, 8, 8]
+    assert [method.depth_at(p) for p in (0.0, 0.05, 0.25, 0.5, 1.0)] == [0, 2, 4, 8, 8]
     assert ReDecNN(alpha=0.5, ramp=0.5, negligible=0.0).depth_at(0.1) == 8
 
 
