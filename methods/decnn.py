@@ -17,7 +17,7 @@ class DecodableMethod(DeepMethod[Decodable]):
     """A method with a classifier f and one decoder g for the activations of all blocks."""
 
     answers_with = "single"
-    presets: ClassVar = {"smoke": {"decoder_width": 32}}
+    presets: ClassVar = {"smoke": {"decoder_width": 32}, "laptop": {"epochs": 25}}
 
     def __init__(
         self,
@@ -46,6 +46,9 @@ class DecNN(DecodableMethod):
     L = -log p(y|f(x)) + beta 1/L sum_l |x - g(h_l)|^2, the squares summed over pixels.
 
     The answer is f(x). Its samples are the classifications f(g(h_l)) of the L decodings.
+
+    The 25 epochs of the `laptop` preset were chosen on MNIST's validation part: accuracy 0.982 and
+    a squared error of 6.2 to 7.1 by layer, against 0.979 and 9.4 to 11.3 after 10.
     """
 
     name = "decnn"

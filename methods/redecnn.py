@@ -25,7 +25,7 @@ class ReDecNN(DecodableMethod):
     name = "redecnn"
     source = "arXiv:2106.00769"
     predict_only = frozenset({"samples"})
-    presets: ClassVar = {"smoke": {"samples": 4, "depth": 2}, "laptop": {"epochs": 25}}
+    presets: ClassVar = {"smoke": {"samples": 4, "depth": 2}}
 
     def __init__(
         self,
