@@ -15,8 +15,8 @@ class Dropout(DeepMethod[Classifier]):
 
     A rate of 0.5 is what the paper's accuracies point to; with eight blocks it costs accuracy.
     The tuned rate stands for a flat optimum: on the validation part of digits (3 seeds) 0.05, 0.1
-    and 0.2 reached accuracies of 0.972, 0.969 and 0.972, which 120 inputs cannot tell apart; on that
-    of MNIST (one seed) 0.982, 0.981 and 0.976, with the best likelihood at 0.1.
+    and 0.2 reached accuracies of 0.972, 0.969 and 0.972, which 120 inputs cannot tell apart; on
+    that of MNIST (one seed) 0.982, 0.981 and 0.976, with the best likelihood at 0.1.
     """
 
     name = "dropout"
