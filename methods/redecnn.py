@@ -18,6 +18,9 @@ class ReDecNN(DecodableMethod):
     L = -log p(y|f(x)) + sum_d alpha^d (-log p(y|f(x_d)) + beta |x - x_d|^2) with x_0 = x and
     x_d = g(h_l(x_{d-1})), layer l drawn uniformly for every input and depth.
 
+    alpha = 0.5 was chosen against 0.8 on MNIST's validation part (`laptop`, 25 epochs, one seed):
+    accuracy 0.981 against 0.978, squared error of the first decodings 13 to 16 against 19 to 23.
+
     The answer is f(x). Its S samples are classifiers drawn from the tree: a path of D layers
     each, drawn once for the whole batch, and the class of its last decoded activation.
     """
