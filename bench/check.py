@@ -15,7 +15,7 @@ from methods.base import Method, NotFittedError
 
 from .discover import choose, subclasses
 from .fits import construct
-from .subject import Prediction, run_network
+from .prediction import Prediction, run_network
 
 Check = Callable[["Trial"], None]
 CHECKS: dict[str, Check] = {}

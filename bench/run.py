@@ -59,6 +59,7 @@ def prepare(jobs: Sequence[Job], settings: Settings) -> None:
     _must_be_writable(settings.results)
     for data in {id(job.data): job.data for job in jobs}.values():
         data.test()
+        data.raw("train")
 
 
 def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:

@@ -9,12 +9,12 @@ from bench.discover import subclasses
 from bench.errors import UsageError
 from bench.metrics.detection import auroc
 from bench.plan import make_plan
-from bench.scenarios.base import Scenario, ShiftScenario, judged
+from bench.prediction import Prediction, run_network
+from bench.scenarios.base import Scenario, ShiftScenario, judged, scored
 from bench.scenarios.corruption import Corruption
 from bench.scenarios.cost import passes
 from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
 from bench.scores import all_scores
-from bench.subject import Prediction, run_network
 from datasets.digits import Digits
 from datasets.idx import Fashion, Mnist
 from datasets.store import Store
@@ -62,7 +62,7 @@ def test_more_samples_never_move_an_inlier_of_a_deterministic_method():
     trial = Trial("standard")
     whole = trial.predict()
     assert whole.probs.shape[1] == 1
-    assert torch.equal(whole.score(all_scores()["vote_entropy"]), torch.zeros(90).double())
+    assert torch.equal(scored(all_scores()["vote_entropy"], whole), torch.zeros(90).double())
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_chance_costs_nothing_and_is_one_half_by_every_score():
     assert passes(trial.fitted, toy().test.floats(slice(1))) == 0
     for name, score in all_scores().items():
         if score.needs == "samples":
-            values = said.score(score)
+            values = scored(score, said)
             assert auroc(values[:40], values[40:]) == 0.5, name
 
 
@@ -97,7 +97,7 @@ def test_a_score_is_computed_once_from_what_the_network_left():
         lambda p: calls.append(1) or score.function(p),
     )  # fmt: skip
     said = Prediction(torch.rand(5, 3, 1, 4).softmax(-1), None)
-    assert torch.equal(said.score(counting), said.score(counting))
+    assert torch.equal(scored(counting, said), scored(counting, said))
     assert len(calls) == 1
 
 

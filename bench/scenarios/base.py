@@ -11,9 +11,10 @@ from torch import Tensor
 
 from bench.metrics import calibration, classification
 from bench.metrics.detection import detection
+from bench.prediction import Prediction
 from bench.rows import Row
 from bench.scores import Score, all_scores
-from bench.subject import Prediction, Subject
+from bench.subject import Subject
 from datasets.base import Dataset, View, generator
 from datasets.named import Named, Value
 
@@ -92,12 +93,22 @@ def applicable(prediction: Prediction) -> list[Score]:
     return [s for s in all_scores().values() if s.needs == "samples" or has_logits]
 
 
+def scored(score: Score, prediction: Prediction) -> Tensor:
+    """Return the uncertainty of each input, (N,), float64; computed once a prediction."""
+    if score.name not in prediction.scores:
+        values = prediction.probs if score.needs == "samples" else prediction.logits
+        if values is None:
+            raise ValueError(f"score {score.name} needs logits, and the method left none")
+        prediction.scores[score.name] = score(values)
+    return prediction.scores[score.name]
+
+
 def detect(
     score: Score, inliers: Prediction, outliers: Prediction, subject: Subject, view: View
 ) -> dict[str, float]:
     """Return every detection metric of one score on one view."""
     try:
-        return detection(inliers.score(score), outliers.score(score))
+        return detection(scored(score, inliers), scored(score, outliers))
     except ValueError as error:
         raise ValueError(f"{subject.label}, {score.name} on {view.name}: {error}") from error
 

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from bench.metrics import selective
 from bench.metrics.calibration import ece_noise_floor
+from bench.prediction import Prediction
 from bench.rows import Row
 from bench.scores import Score
-from bench.subject import Prediction, Subject
+from bench.subject import Subject
 from datasets.base import View
 
-from .base import Scenario, Views, answers, applicable, judged
+from .base import Scenario, Views, answers, applicable, judged, scored
 
 
 class Clean(Scenario):
@@ -50,10 +51,10 @@ def by_target(score: Score, said: Prediction) -> Tensor:
     """Return the uncertainty about each target of each input, target by target, (T * N,)."""
     targets = said.probs.shape[2]
     if targets == 1:
-        return said.score(score)
+        return scored(score, said)
     logits = said.logits
     parts = [
         Prediction(said.probs[:, :, [t]], None if logits is None else logits[:, [t]])
         for t in range(targets)
     ]
-    return torch.cat([part.score(score) for part in parts])
+    return torch.cat([scored(score, part) for part in parts])
