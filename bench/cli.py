@@ -14,6 +14,7 @@ from .errors import BenchError, UsageError
 if TYPE_CHECKING:
     from datasets.store import Store
 
+    from .plan import Job
     from .run import Settings
 
 RESULTS = click.option(
@@ -64,24 +65,31 @@ def run(**options: Any) -> None:
     Lists are separated by commas. A name takes globs (mc_*), parameters
     (redecnn:depth=4,alpha=0.8), sweeps (redecnn:depth=2,4,8) and variants (mc_dropout:tuned).
     """
-    seeds = _seeds(options["seeds"])
-    from . import device, presets
-    from .plan import make_plan
-    from .run import Settings
-
-    preset = presets.check(options["preset"])
-    settings = Settings(
-        options["results"], preset, device.resolve(options["device"]),
-        options["jobs"], options["force"],
-    )  # fmt: skip
-    jobs = make_plan(
-        methods_=options["methods"], datasets_=options["datasets"],
-        scenarios=options["scenarios"], seeds=seeds, preset=preset, store=_store(options["data"]),
-    )  # fmt: skip
-    if options["dry_run"]:
+    dry_run = options.pop("dry_run")
+    jobs, settings = _plan(**options)
+    if dry_run:
         _show_plan(jobs, settings)
     else:
         sys.exit(_run(jobs, settings))
+
+
+def _plan(
+    methods: str, *, datasets: str, scenarios: str, seeds: str, preset: str, device: str,
+    results: Path, data: Path | None, jobs: int = 1, force: bool = False,
+) -> tuple[list[Job], Settings]:  # fmt: skip
+    """Turn what was typed into jobs and settings; torch is imported only once that is needed."""
+    numbers = _seeds(seeds)
+    from . import presets
+    from .device import resolve
+    from .plan import make_plan
+    from .run import Settings
+
+    settings = Settings(results, presets.check(preset), resolve(device), jobs, force)
+    plan = make_plan(
+        methods_=methods, datasets_=datasets, scenarios=scenarios, seeds=numbers,
+        preset=preset, store=_store(data),
+    )  # fmt: skip
+    return plan, settings
 
 
 def _seeds(text: str) -> list[int]:
@@ -102,7 +110,7 @@ def _store(data: Path | None) -> Store:
     return Store.from_environment(data)
 
 
-def _run(jobs: list[Any], settings: Settings) -> int:
+def _run(jobs: list[Job], settings: Settings) -> int:
     from torch import get_num_threads
 
     from . import estimate, verify
@@ -133,7 +141,7 @@ def _run(jobs: list[Any], settings: Settings) -> int:
     return 1 if failed else 0
 
 
-def _show_plan(jobs: list[Any], settings: Settings) -> None:
+def _show_plan(jobs: list[Job], settings: Settings) -> None:
     from . import estimate
 
     for line in estimate.plan_lines(jobs, settings):
@@ -163,6 +171,33 @@ def verify(results: Path, reference: Path | None) -> None:
     from .verify import summary
 
     click.echo(summary(results, reference))
+
+
+@main.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--datasets", default="digits", show_default=True, help="Data sets.")
+@click.option("--scenarios", default="ood", show_default=True, help="Names, globs or tags.")
+@click.option("--seeds", default="0", show_default=True, help="Seeds, separated by commas.")
+@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@RESULTS
+@DATA
+def compare(first: str, second: str, **options: Any) -> None:
+    """Test AUROC(FIRST) - AUROC(SECOND) view by view, by a paired bootstrap over test inputs."""
+    jobs, settings = _plan(f"{first},{second}", **options)
+    from .compare import differences
+    from .console import Console
+
+    with Console() as console:
+        for data, found in differences(jobs, settings, console):
+            estimate, low, high = found.interval
+            console.say(
+                f"{data:<8} seed {found.seed}  {found.scenario:<14} {found.view:<18} "
+                f"{estimate:+.4f}  [{low:+.4f}, {high:+.4f}]"
+                f"{'' if found.interval.holds_zero() else '  *'}"
+            )
+    click.echo("* the 95 % interval excludes 0; it covers the choice of inputs, not of seeds")
 
 
 @main.command("list")

@@ -14,7 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor
 
@@ -57,7 +56,8 @@ class Cifar10(Outliers):
             self.store.download(self.name, self._remote())
 
     def _remote(self) -> Remote:
-        official = torchvision.datasets.CIFAR10
+        from torchvision.datasets import CIFAR10 as official
+
         return Remote(official.filename, (official.url,), official.tgz_md5)
 
     def _official(self) -> Path | None:
@@ -81,7 +81,9 @@ class Cifar10(Outliers):
         return torch.from_numpy(rows.copy()).permute(0, 3, 1, 2).contiguous()
 
     def _from_batch(self, path: Path) -> Raw:
-        md5 = dict(torchvision.datasets.CIFAR10.test_list)["test_batch"]
+        from torchvision.datasets import CIFAR10
+
+        md5 = dict(CIFAR10.test_list)["test_batch"]
         key = fingerprint("cifar10", self.version, md5)
         packed = self.store.kept(self.name, key, partial(self._read_batch, path, md5))
         x, y = packed[:, 1:], packed[:, :1]

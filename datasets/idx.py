@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
 
 from .base import Dataset, Raw, SplitName, Task, as_bytes
@@ -27,14 +26,14 @@ MARGIN = 2
 
 
 class Idx(Dataset):
-    """An idx set that torchvision knows; its class there gives addresses and MD5 sums.
+    """An idx set that torchvision knows; its class there, ``official``, says where and what sums.
 
     The files are read packed, since a shared folder may be read-only; unpacked ones do as well.
     """
 
     @property
     @abstractmethod
-    def official(self) -> type[torchvision.datasets.MNIST]:
+    def official(self) -> str:
         """The class of this set in torchvision."""
 
     def raw(self, which: SplitName) -> Raw:
@@ -64,12 +63,15 @@ class Idx(Dataset):
 
     def _files(self, part: str) -> tuple[Remote, Remote]:
         """The official files of one part: images and labels."""
+        from torchvision import datasets  # takes a second, which a run on digits does not need
+
         stem = "train" if part == "train" else "t10k"
-        sums = dict(self.official.resources)
+        official = getattr(datasets, self.official)
+        sums = dict(official.resources)
         images, labels = (
             Remote(
-                f"{self.official.__name__}/raw/{file}",
-                tuple(mirror + file for mirror in self.official.mirrors),
+                f"{self.official}/raw/{file}",
+                tuple(mirror + file for mirror in official.mirrors),
                 sums[file],
             )
             for file in (f"{stem}-images-idx3-ubyte.gz", f"{stem}-labels-idx1-ubyte.gz")
@@ -92,7 +94,7 @@ class Mnist(Idx):
     kind = "glyph"
     content = frozenset({"digit"})
     task = Task((1, 32, 32), ("digit",), tuple("0123456789"))
-    official = torchvision.datasets.MNIST
+    official = "MNIST"
 
 
 class Fashion(Idx):
@@ -105,9 +107,20 @@ class Fashion(Idx):
     task = Task(
         (1, 32, 32),
         ("garment",),
-        tuple(c.lower() for c in torchvision.datasets.FashionMNIST.classes),
+        (
+            "t-shirt/top",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
     )
-    official = torchvision.datasets.FashionMNIST
+    official = "FashionMNIST"
 
 
 class NotMnist(Outliers):

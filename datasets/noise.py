@@ -6,7 +6,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from .base import Raw, as_bytes, generator
 from .outliers import Outliers
@@ -43,6 +42,8 @@ def _blobs(source: torch.Generator) -> Tensor:
     margin = int(3 * BLUR)  # blurred beyond the patch and cut, so that the border is like the rest
     side = SIDE + 2 * margin
     drawn = torch.randn(EACH, 1, side, side, generator=source)
+    from torchvision.transforms.v2 import functional
+
     blurred = functional.gaussian_blur(drawn, [2 * margin + 1] * 2, [BLUR] * 2)
     cut = blurred[..., margin:-margin, margin:-margin]
     low, high = cut.amin((2, 3), keepdim=True), cut.amax((2, 3), keepdim=True)

@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor
 
@@ -47,7 +46,7 @@ class Omniglot(Outliers):
     )
     kind = "glyph"
     content = frozenset({"character"})
-    folder: ClassVar[str] = torchvision.datasets.Omniglot.folder
+    folder: ClassVar[str] = "omniglot-py"  # as torchvision names it
     small: ClassVar[tuple[str, str]] = ("images_background_small1", "images_background_small2")
 
     def images(self) -> Raw:
@@ -66,7 +65,8 @@ class Omniglot(Outliers):
             self.store.download(self.name, self._remote())
 
     def _remote(self) -> Remote:
-        official = torchvision.datasets.Omniglot
+        from torchvision.datasets import Omniglot as official
+
         file = "images_background.zip"
         return Remote(
             f"{self.folder}/{file}",

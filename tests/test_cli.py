@@ -231,6 +231,20 @@ def test_a_report_without_rows_says_what_to_do(tmp_path):
     assert "python -m bench run" in run("report", "--results", tmp_path, code=2)
 
 
+def test_two_methods_are_compared_view_by_view_from_the_cache(copied, monkeypatch):
+    def forbidden(*args, **kwargs):
+        raise AssertionError("a network was run again")
+
+    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    words = ["--preset", "smoke", "--results", copied]
+    output = run("compare", "standard", "linear", *words)
+    assert len(re.findall(r"seed 0  corruption .* \[[-+]", output)) == 15
+    assert "letters" in output
+    assert output.count("fgsm_transfer") == 2
+    assert "fgsm 0.1" not in output  # each was attacked for itself: not paired
+    assert "compare takes two methods, not 1" in run("compare", "linear", "linear", *words, code=2)
+
+
 @pytest.mark.parametrize("kind", ["methods", "datasets", "scenarios", "scores", "presets"])
 def test_lists_have_names_lines_and_sources(kind):
     assert len(run("list", kind).splitlines()) > 3

@@ -22,7 +22,6 @@ from sklearn.datasets import load_digits
 
 import datasets
 from datasets import images, letters, omniglot
-from datasets import store as store_module
 from datasets.base import Dataset, Source, as_bytes
 from datasets.cifar10 import Cifar10
 from datasets.digits import Digits
@@ -59,7 +58,7 @@ def offline(monkeypatch):
     def refuse(*_: object) -> None:
         raise URLError("no network")
 
-    monkeypatch.setattr(store_module, "download_url", refuse)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", refuse)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -363,7 +362,7 @@ def test_files_that_do_not_belong_together_are_refused(mnist, tmp_path, monkeypa
 def test_only_what_is_missing_is_downloaded(mnist, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        store_module,
+        torchvision.datasets.utils,
         "download_url",
         lambda url, folder, name, md5: (asked.append(name), (Path(folder) / name).touch()),
     )

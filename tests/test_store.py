@@ -7,6 +7,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from datasets import store as module
 from datasets.errors import DataError
@@ -130,7 +131,7 @@ def test_a_failed_download_says_where_it_looked_and_what_to_run(monkeypatch, tmp
     def refuse(url: str, *_: object) -> None:
         raise URLError(f"no route to\n{url}")
 
-    monkeypatch.setattr(module, "download_url", refuse)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", refuse)
     store = Store(tmp_path / "root", (tmp_path / "extra",))
     with pytest.raises(DataError) as caught:
         store.obtain("toy", REMOTE)
@@ -146,7 +147,7 @@ def test_a_broken_download_leaves_nothing_behind(monkeypatch, tmp_path):
         (Path(folder) / name).write_text("half")
         raise ConnectionResetError("reset by peer")
 
-    monkeypatch.setattr(module, "download_url", stop_halfway)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", stop_halfway)
     with pytest.raises(DataError, match="reset by peer"):
         Store(tmp_path).download("toy", REMOTE)
     assert entries(tmp_path) == []
@@ -158,13 +159,15 @@ def test_the_next_mirror_is_tried(monkeypatch, tmp_path):
             raise URLError("down")
         (Path(folder) / name).write_text("whole")
 
-    monkeypatch.setattr(module, "download_url", serve)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", serve)
     assert Store(tmp_path).obtain("toy", REMOTE).read_text() == "whole"
     assert entries(tmp_path) == ["toy/a.bin"]
 
 
 def test_what_is_there_is_not_downloaded(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "download_url", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(
+        torchvision.datasets.utils, "download_url", lambda *_: pytest.fail("downloaded")
+    )
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "a.bin").touch()
     assert Store(tmp_path).obtain("toy", REMOTE) == tmp_path / "toy" / "a.bin"
