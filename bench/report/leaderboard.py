@@ -165,7 +165,7 @@ def _caption(frame: pd.DataFrame, score: str) -> str:
     many = frame["seed"].nunique()
     by = f"by {in_words(score)}" if score else "by each method's own score"
     spread = f"mean ± standard deviation (ddof = 1) over {many} seeds" if many > 1 else "one seed"
-    test = "what a paired t-test over the seeds (5 %, Holm over the methods) does not tell from it"
+    test = "what a paired t-test over the seeds (5 %, each on its own) does not tell from it"
     bold = f"best, and {test}" if many > 1 else "best (one seed: nothing can be tested)"
     return f"AUROC {by}, mean over the views; {spread}. Bold: {bold}. "
 
