@@ -54,9 +54,9 @@ def _subject(job: Job, settings: Settings, console: Console) -> Subject:
 def _on(scenario: Scenario, subjects: Sequence[Subject]) -> Iterator[Difference]:
     first, second = (scenario.views(subject).found for subject in subjects)
     scores = [all_scores()[headline_score(subject) or "vote_entropy"] for subject in subjects]
-    shown_to_both = {view.fingerprint for view in second}
+    shown_to_both = {(view.name, view.fingerprint) for view in second}
     for view in first:
-        if view.fingerprint in shown_to_both:
+        if (view.name, view.fingerprint) in shown_to_both:
             sides = [
                 scored(score, subject.predict(which))
                 for subject, score in zip(subjects, scores, strict=True)

@@ -64,14 +64,16 @@ class Subject:
 
     def _load_or_run(self, view: View) -> Prediction:
         kind, key = f"predictions/{self.data.label}/{self.label}-s{self.seed}", self._key(view)
-        entry = None if self.fitter.force else self.cache.load(kind, view.name, key)
+        entry = None if self.fitter.force else self.cache.load(kind, view.fingerprint, key)
         if entry is not None:
             return Prediction(entry.payload["probs"], entry.payload["logits"])
         method = self.fitted().method
         seed = derive_seed("predict", self.method.name, self.data.label, self.seed)
         found = run_network(method, view.load(), seed=seed, device=self.fitter.device)
         self._must_be_finite(found, view)
-        self.cache.keep(kind, view.name, key, {"probs": found.probs, "logits": found.logits})
+        # Named after its inputs alone: the same ones may be known under two names.
+        payload = {"probs": found.probs, "logits": found.logits}
+        self.cache.keep(kind, view.fingerprint, key, payload, view=view.name)
         return found
 
     def _key(self, view: View) -> Key:
