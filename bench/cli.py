@@ -170,6 +170,8 @@ def verify(results: Path, reference: Path | None) -> None:
     """Compare results with the reference: do seeds and devices explain the differences?"""
     from .verify import summary
 
+    if not (results / "rows").exists():
+        raise UsageError(f"no results under {results}; start with `python -m bench run`")
     click.echo(summary(results, reference))
 
 

@@ -229,6 +229,7 @@ def test_an_unwritable_results_folder_is_a_mistake(tmp_path):
 
 def test_a_report_without_rows_says_what_to_do(tmp_path):
     assert "python -m bench run" in run("report", "--results", tmp_path, code=2)
+    assert "python -m bench run" in run("verify", "--results", tmp_path, code=2)
 
 
 def test_two_methods_are_compared_view_by_view_from_the_cache(copied, monkeypatch):
