@@ -32,20 +32,23 @@ def summary(results: Path, reference: Path | None = None) -> str:
 def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
     """Say how far two sets of rows are apart, and whether chance over seeds explains it.
 
-    Cell by cell, the difference of the means over seeds is held against the spread over
-    seeds, pooled over the methods of that view, by a t test at 5 % shared among all cells
-    (Bonferroni). Equal seeds on equal devices should agree to the last digit.
+    Cell by cell, the difference of the means over the seeds both have (or, where there are
+    none, over all) is held against the spread over seeds, pooled over the methods of that view,
+    by a t test at 5 % shared among all cells (Bonferroni). Equal seeds on equal devices should
+    agree to the last digit.
     """
-    cells = _cells(ours, "_ours").join(_cells(theirs, "_theirs"), how="inner")
-    if cells.empty:
+    shared = set(ours.seed) & set(theirs.seed)  # like is held against like where it can be
+    means = [_cells(f[f.seed.isin(shared or f.seed)], "") for f in (ours, theirs)]
+    gap = (means[0]["mean"] - means[1]["mean"]).dropna().abs()
+    if gap.empty:
         return "nothing in common with the reference"
-    gap = (cells.mean_ours - cells.mean_theirs).abs()
-    place, largest = gap.idxmax(), gap.max()
-    where = " ".join(str(part) for part in place[2:] if part not in ("", 0.0))
-    told = f"{len(cells)} numbers compared, largest difference {largest:.4f} ({where})"
-    if largest <= SAME:
-        return f"{told}: the same"
-    outside = int((gap > _allowed(cells)).sum())
+    cells = _cells(ours, "_ours").join(_cells(theirs, "_theirs"), how="inner").loc[gap.index]
+    error = (1 / means[0]["count"] + 1 / means[1]["count"]).loc[gap.index]
+    if gap.max() <= SAME:
+        return f"{len(cells)} numbers compared: the same"
+    where = " ".join(str(part) for part in gap.idxmax()[2:] if part not in ("", 0.0))
+    told = f"{len(cells)} numbers compared, largest difference {gap.max():.4f} ({where})"
+    outside = int((gap > _allowed(cells, error)).sum())
     if outside == 0:
         return f"{told}: within what seeds explain"
     return f"{told}: {outside} beyond what seeds explain"
@@ -58,8 +61,11 @@ def _cells(frame: pd.DataFrame, suffix: str) -> pd.DataFrame:
     )
 
 
-def _allowed(cells: pd.DataFrame) -> pd.Series:
-    """Return the largest difference of each cell's means that chance over seeds explains."""
+def _allowed(cells: pd.DataFrame, error: pd.Series) -> pd.Series:
+    """Return the largest difference of each cell's means that chance over seeds explains.
+
+    ``error`` is the variance of such a difference in units of the variance over seeds.
+    """
     n, m = cells.count_ours, cells.count_theirs
     squares = cells.var_ours.fillna(0) * (n - 1) + cells.var_theirs.fillna(0) * (m - 1)
     views = ["dataset", "preset", "scenario", "view", "severity", "score", "metric"]
@@ -68,7 +74,7 @@ def _allowed(cells: pd.DataFrame) -> pd.Series:
     # One method may vary more than the others of its view: the larger of both spreads holds.
     own = (squares / (n + m - 2).where(n + m > 2)).fillna(0)
     quantile = stats.t.ppf(1 - LEVEL / 2 / len(cells), freedom.clip(lower=1))
-    allowed = quantile * np.sqrt(np.maximum(spread.fillna(np.inf), own) * (1 / n + 1 / m))
+    allowed = quantile * np.sqrt(np.maximum(spread.fillna(np.inf), own) * error)
     return allowed + SAME
 
 

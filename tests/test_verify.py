@@ -38,6 +38,12 @@ def test_equal_rows_are_the_same(tmp_path, reference):
     assert summary(ours, reference).endswith("the same")
 
 
+def test_one_of_several_seeds_is_held_against_the_same_seed(tmp_path, reference):
+    ours = write(tmp_path / "ours", seeds=(1,))
+    assert summary(ours, reference).endswith("the same")
+    assert "beyond" in summary(write(tmp_path / "far", seeds=(1,), shift=0.2), reference)
+
+
 def test_other_seeds_are_within_what_seeds_explain(tmp_path, reference):
     ours = write(tmp_path / "ours", noise=1)
     assert "within what seeds explain" in summary(ours, reference)
