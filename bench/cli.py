@@ -153,9 +153,9 @@ def _show_plan(jobs: list[Job], settings: Settings) -> None:
 @RESULTS
 def report(results: Path, figures: bool) -> None:
     """Render tables and figures from the rows that are there."""
-    from .report import render
+    from .closing import draw
 
-    for problem in render(results, figures=figures):
+    for problem in draw(results, figures=figures):
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"-> {results / 'README.md'}")
 

@@ -24,7 +24,13 @@ def refresh(results: Path, *, changed: bool) -> list[str]:
     newest = max((p.stat().st_mtime for p in (results / "rows").rglob("*.json")), default=0.0)
     if not changed and readme.exists() and readme.stat().st_mtime >= newest:
         return []
-    return render(results)
+    return draw(results)
+
+
+def draw(results: Path, *, figures: bool = True) -> list[str]:
+    """Render the report with a sign of life; return a line for each file left out."""
+    with Console(stderr=True).status("drawing tables and figures" if figures else "tables"):
+        return render(results, figures=figures)
 
 
 def show(results: Path, datasets: Collection[str], preset: str) -> None:
