@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -54,7 +54,6 @@ class Trial:
         self.known = known
         self.name = self.choice.cls.name
         self.splits = toy()
-        self._fitted: dict[int, Method] = {}
 
     def build(self) -> Method:
         """Return the method, not fitted, at the smoke preset."""
@@ -72,12 +71,10 @@ class Trial:
             given[key] = [self._fit(construct(cls, params), splits, s) for s in wanted.seeds]
         return method.fit_many(splits.train, splits.val, seeds=[seed], given=given)[0]
 
-    @property
+    @cached_property
     def fitted(self) -> Method:
         """The shared fit from seed 0."""
-        if 0 not in self._fitted:
-            self._fitted[0] = self.fit()
-        return self._fitted[0]
+        return self.fit()
 
     def predict(
         self, method: Method | None = None, x: Tensor | None = None, batch: int = 32

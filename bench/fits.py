@@ -23,12 +23,10 @@ from .discover import subclasses
 
 @dataclass
 class Fitted:
-    """A method ready to predict, and how it came to be."""
+    """A method ready to predict, and the seconds its fit took, ingredients included."""
 
     method: Method
-    key: Key
-    seconds: float  # with its ingredients
-    cached: bool
+    seconds: float
 
 
 @dataclass
@@ -110,13 +108,13 @@ class Fitter:
             entry = self.cache.load(self._kind, _name(method, seed), key)
             if entry is not None:
                 empty = construct(type(method), method.params())
-                known = Fitted(empty, key, entry.note["seconds"], cached=True)
+                known = Fitted(empty, entry.note["seconds"])
                 known.method.load_state(entry.payload, self.data.task).to(self.device)
                 known.method.epoch_seconds = entry.note["epoch_seconds"]
         if known is None:
             return None
         self._done[key.digest] = known
-        return Fitted(with_params(known.method, method.params()), key, known.seconds, known.cached)
+        return Fitted(with_params(known.method, method.params()), known.seconds)
 
     def _fit(self, method: Method, missing: Mapping[int, Key]) -> dict[int, Fitted]:
         found: dict[int, Fitted] = {}
@@ -159,7 +157,7 @@ class Fitter:
             self._kind, _name(method, seed), key, method.state(),
             seconds=seconds, epoch_seconds=method.epoch_seconds,
         )  # fmt: skip
-        self._done[key.digest] = fitted = Fitted(method, key, seconds, cached=False)
+        self._done[key.digest] = fitted = Fitted(method, seconds)
         return fitted
 
 

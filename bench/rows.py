@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,8 +126,13 @@ def read_all(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return records, problems
 
 
-def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one line for each metric, with `COLUMNS`; a scenario without rows gives one line."""
+def tidy(
+    records: Iterable[Mapping[str, Any]], metrics: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Return one line for each metric, with `COLUMNS`; a scenario without rows gives one line.
+
+    Where ``metrics`` are named, no others have a line, and nothing else has.
+    """
     import pandas as pd
 
     lines = []
@@ -136,5 +141,6 @@ def tidy(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         for row in record["rows"] or [{}]:
             place = [row.get("view"), row.get("group", ""), row.get("severity", 0.0)]
             for metric, value in (row.get("metrics") or {None: None}).items():
-                lines.append([*about, *place, row.get("n"), row.get("score"), metric, value])
+                if metrics is None or metric in metrics:
+                    lines.append([*about, *place, row.get("n"), row.get("score"), metric, value])
     return pd.DataFrame(lines, columns=COLUMNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ SAME = 1e-6  # rows keep six digits
 def summary(results: Path, reference: Path | None = None) -> str:
     """Return a line a data set: the largest difference, where, and whether it is explained."""
     theirs = reference or rows.REFERENCE
-    ours_table, theirs_table = _frame(results), _frame(theirs)
-    if theirs_table.empty:
+    if not (theirs / "rows").exists():
         return f"no reference under {theirs} to compare with"
+    ours_table = _frame(results)
+    theirs_table = _frame(theirs, ours_table.dataset.unique())
     lines = []
     for (dataset, preset), group in ours_table.groupby(["dataset", "preset"], sort=False):
         known = theirs_table[(theirs_table.dataset == dataset) & (theirs_table.preset == preset)]
@@ -78,8 +80,8 @@ def _allowed(cells: pd.DataFrame, error: pd.Series) -> pd.Series:
     return allowed + SAME
 
 
-def _frame(results: Path) -> pd.DataFrame:
-    folder = results / "rows"
-    records = rows.read_all(folder)[0] if folder.exists() else []
-    frame = rows.tidy(records)
-    return frame[frame.metric.isin(METRICS)].fillna({"score": "", "group": ""})
+def _frame(results: Path, datasets: Iterable[str] = ("",)) -> pd.DataFrame:
+    """Return the compared metrics of some data sets, or of all; no other file is read."""
+    folders = [results / "rows" / rows.slug(name) for name in datasets]
+    records = [record for folder in folders for record in rows.read_all(folder)[0]]
+    return rows.tidy(records, METRICS).fillna({"score": "", "group": ""})
