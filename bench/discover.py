@@ -3,6 +3,7 @@
 A file in the folder that defines a concrete subclass is the registration: there is no list.
 A choice on the command line is ``name``, ``name:key=value,key=value``, ``name:variant``, a
 glob, a tag, or ``all``; choices are separated by commas, and ``key=1,2,3`` is a sweep.
+Several names for one parameter are joined: ``key=Bald+Male``.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N
     found = [
         cls
         for key, cls in known.items()
-        if fnmatchcase(key, pattern) or name in getattr(cls, "tags", ())
+        if (fnmatchcase(key, pattern) or name in getattr(cls, "tags", ()))
+        and not (name == "all" and getattr(cls, "asked_for", False))
     ]
     if not found:
         tags = {tag for cls in known.values() for tag in getattr(cls, "tags", ())}
@@ -142,13 +144,17 @@ def _options(cls: type[Named], key: str, texts: Sequence[str]) -> list[Value]:
         raise unknown(f"parameter of {cls.name}", key, list(defaults))
     like = defaults[key]
     if isinstance(like, tuple):
-        return [tuple(_value(cls, key, t, like[0]) for t in texts)]
+        first = like[0] if like else ""
+        pieces = [p for t in texts for p in (t.split("+") if isinstance(first, str) else [t])]
+        return [tuple(_value(cls, key, p, first) for p in pieces)]
     return [_value(cls, key, t, like) for t in texts]
 
 
 def _value(cls: type[Named], key: str, text: str, like: Value) -> Value:
     """Read ``text`` as the type of the default ``like``."""
     if isinstance(like, str):
+        if (known := cls.choices(key)) and text not in known:
+            raise unknown(f"{key} of {cls.name}", text, known)
         return text
     try:
         value = literal_eval(text)
@@ -177,4 +183,6 @@ def _choice(
 
 
 def _text(value: Value) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    return ("+" if value and isinstance(value[0], str) else ",").join(map(str, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ import torch
 import methods
 from datasets.base import Dataset, Split, Splits
 from datasets.named import Value
+from datasets.narrowed import narrowed
 from methods.base import Ingredient, Method
 
 from .cache import Cache, Key
@@ -41,6 +42,7 @@ class Fitter:
     console: Console
     force: bool = False
     _splits: Splits | None = None
+    _others: dict[str, Fitter] = field(default_factory=dict)
     _done: dict[str, Fitted] = field(default_factory=dict)
 
     @property
@@ -66,9 +68,19 @@ class Fitter:
             "torch": torch.__version__.split("+")[0],
         }
         for name, wanted in method.ingredients(seed).items():
-            prototype = self.build(wanted)
-            spec[f"ingredient {name}"] = [self.key(prototype, s).digest for s in wanted.seeds]
+            fitter, prototype = self.about(wanted.target), self.build(wanted)
+            spec[f"ingredient {name}"] = [fitter.key(prototype, s).digest for s in wanted.seeds]
         return Key(spec)
+
+    def about(self, target: str) -> Fitter:
+        """Return what fits methods on the same inputs, asked about one attribute; "": this one."""
+        if not target:
+            return self
+        if target not in self._others:
+            self._others[target] = replace(
+                self, data=narrowed(self.data, target), _splits=None, _done={}, _others={}
+            )
+        return self._others[target]
 
     def build(self, ingredient: Ingredient) -> Method:
         """Return the unfitted method an ingredient asks for, under this preset."""
@@ -129,7 +141,7 @@ class Fitter:
     def _fit_together(self, method: Method, missing: Mapping[int, Key]) -> dict[int, Fitted]:
         seeds = list(missing)
         given = {
-            name: self.obtain_many(self.build(wanted), wanted.seeds)
+            name: self.about(wanted.target).obtain_many(self.build(wanted), wanted.seeds)
             for name, wanted in method.ingredients(seeds[0]).items()
         }
         for seed in seeds:
@@ -178,4 +190,4 @@ def _name(method: Method, seed: int) -> str:
 
 
 def _on(device: torch.device, part: Split) -> Split:
-    return Split(part.x.to(device), part.y.to(device), part.task, part.fingerprint, part.attributes)
+    return replace(part, x=part.x.to(device), y=part.y.to(device))

@@ -62,5 +62,18 @@ def run_network(
     return Prediction(torch.cat(probs), _joined(logits))
 
 
+@torch.no_grad()
+def last_features(
+    method: Method, x: Tensor, *, device: torch.device | str = "cpu", batch: int = BATCH
+) -> Tensor | None:
+    """Return the last hidden features (N, F) of inputs (N, C, H, W), or None: it has none."""
+    found = []
+    for part in x.split(batch):
+        single = method.logits_and_features(as_floats(part.to(device)))
+        if single is not None:
+            found.append(single.features.float().cpu())
+    return _joined(found)
+
+
 def _joined(parts: Sequence[Tensor]) -> Tensor | None:
     return torch.cat(list(parts)) if parts else None

@@ -15,6 +15,7 @@ import joblib
 import torch
 
 from datasets.base import Dataset, View
+from datasets.narrowed import narrowed
 
 from . import rows
 from .cache import Cache, Key
@@ -54,12 +55,16 @@ def prepare(jobs: Sequence[Job], settings: Settings) -> None:
 
     Raises:
         UsageError: the results folder cannot be written to.
-        DataError: a data set is neither found nor downloadable, or is damaged.
+        DataError: a data set is neither found nor downloadable, or is damaged, or says nothing
+            of an attribute that a method needs.
     """
     _must_be_writable(settings.results)
     for data in {id(job.data): job.data for job in jobs}.values():
         data.test()
         data.raw("train")
+    for job in jobs:
+        for name in job.method.attributes():
+            narrowed(job.data, name)
 
 
 def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from datasets.base import Dataset, Split, View, derive_seed
 from datasets.named import Value
 from methods.base import Ingredient, Method
@@ -9,7 +11,7 @@ from methods.base import Ingredient, Method
 from .cache import Cache, Key
 from .code import code_digest
 from .fits import Fitted, Fitter
-from .prediction import Prediction, run_network
+from .prediction import Prediction, last_features, run_network
 
 
 class Subject:
@@ -62,8 +64,17 @@ class Subject:
             self._seen[view.fingerprint] = self._load_or_run(view)
         return self._seen[view.fingerprint]
 
+    def has_answered(self, view: View) -> bool:
+        """Tell whether `predict` has an answer to a view already, and would run no network."""
+        known = view.fingerprint in self._seen
+        return known or self.cache.has(self._kind, view.fingerprint, self._key(view))
+
+    @property
+    def _kind(self) -> str:
+        return f"predictions/{self.data.label}/{self.label}-s{self.seed}"
+
     def _load_or_run(self, view: View) -> Prediction:
-        kind, key = f"predictions/{self.data.label}/{self.label}-s{self.seed}", self._key(view)
+        kind, key = self._kind, self._key(view)
         entry = None if self.fitter.force else self.cache.load(kind, view.fingerprint, key)
         if entry is not None:
             return Prediction(entry.payload["probs"], entry.payload["logits"])
@@ -76,7 +87,17 @@ class Subject:
         self.cache.keep(kind, view.fingerprint, key, payload, view=view.name)
         return found
 
-    def _key(self, view: View) -> Key:
+    def features(self, part: Split) -> Tensor | None:
+        """Return the last hidden features (N, F) of a split, where the method has any; kept."""
+        kind, key = f"features/{self.data.label}/{self.label}-s{self.seed}", self._key(part)
+        entry = None if self.fitter.force else self.cache.load(kind, part.fingerprint, key)
+        if entry is not None:
+            return entry.payload["features"]
+        found = last_features(self.fitted().method, part.x, device=self.fitter.device)
+        self.cache.keep(kind, part.fingerprint, key, {"features": found})
+        return found
+
+    def _key(self, view: View | Split) -> Key:
         spec = {
             "fit": self.key().digest,
             "params": self.method.params(),

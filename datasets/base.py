@@ -11,6 +11,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple
 
@@ -19,6 +20,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
+from .errors import DataError
 from .named import Named
 from .store import Store
 
@@ -72,7 +74,8 @@ class Split:
     """Inputs ``x`` (N, C, H, W), labels ``y`` (N, T) and the task they belong to.
 
     ``x`` holds bytes or float32 in [0, 1]; `floats` gives either as float32 in [0, 1].
-    ``attributes`` (N, A), where there are any, say more about each input than the task asks.
+    ``attributes`` (N, A), where there are any, say more about each input than the task asks;
+    ``attribute_names`` are their A names.
     """
 
     x: Tensor
@@ -80,6 +83,7 @@ class Split:
     task: Task
     fingerprint: str
     attributes: Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -87,6 +91,34 @@ class Split:
     def floats(self, rows: Tensor | slice = slice(None)) -> Tensor:
         """Return the chosen inputs as float32 in [0, 1]."""
         return as_floats(self.x[rows])
+
+    def attribute(self, name: str) -> Tensor:
+        """Return one attribute of every input, (N,), 0 or 1: told beside the targets, or a target.
+
+        Raises:
+            DataError: the data says nothing of it.
+        """
+        values = self.y if self.attributes is None else self.attributes
+        column, turned = attribute_place(name, self.attribute_names or self.task.targets)
+        return 1 - values[:, column] if turned else values[:, column]
+
+
+
+def attribute_place(name: str, known: tuple[str, ...]) -> tuple[int, bool]:
+    """Return where an attribute is among those known, and whether it stands there turned around.
+
+    "Beard" is known where "No_Beard" is.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    if name in known:
+        return known.index(name), False
+    if f"No_{name}" in known:
+        return known.index(f"No_{name}"), True
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    raise DataError(f"the data has no attribute '{name}'. {hint}Known: {', '.join(known)}.")
 
 
 def as_floats(x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
 
 Value = int | float | str | bool | None | tuple["Value", ...]
 
@@ -47,6 +47,16 @@ class Named:
                 chosen = vars(owner).get("presets", {}).get(preset, {})
                 found.update({k: v for k, v in chosen.items() if k in found})
         return found
+
+    @classmethod
+    def choices(cls, parameter: str) -> tuple[str, ...]:
+        """Return the words a parameter may take, where its type is a `Literal` of words."""
+        for owner in cls.__mro__:
+            hints = get_type_hints(vars(owner).get("__init__", lambda: None))
+            if parameter in hints:
+                hint = hints[parameter]
+                return get_args(hint) if get_origin(hint) is Literal else ()
+        return ()
 
     def params(self) -> dict[str, Value]:
         """Return the constructor's arguments as they are now."""

@@ -34,11 +34,15 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Ingredient:
-    """Another fitted method that one needs: which, with what parameters, from what seeds."""
+    """Another fitted method that one needs: which, with what parameters, from what seeds.
+
+    Where ``target`` names an attribute of the data, it predicts that one and nothing else.
+    """
 
     method: str
     seeds: tuple[int, ...]
     params: Mapping[str, Value] = field(default_factory=dict)
+    target: str = ""
 
 
 class Method(Named, ABC):
@@ -48,6 +52,7 @@ class Method(Named, ABC):
     `predict_proba`, `state` and `load_state`. Everything else has a default. Parameters
     named in `predict_only` do not change the fit, so changing them reuses the cached model.
     ``variants`` names further settings that ``--methods all`` runs beside the default.
+    A method with ``asked_for`` set is no part of ``all``: it is run where it is named.
     ``answers_with`` says which probabilities are the method's answer: the mean over its
     samples, or those of its single classifier (where samples serve the uncertainty alone).
     """
@@ -55,6 +60,7 @@ class Method(Named, ABC):
     predict_only: ClassVar[frozenset[str]] = frozenset()
     variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     answers_with: ClassVar[Literal["samples", "single"]] = "samples"
+    asked_for: ClassVar[bool] = False
     epoch_seconds: float | None = None  # median over epochs, set by fit; ingredients count
 
     @abstractmethod
@@ -106,6 +112,10 @@ class Method(Named, ABC):
     def ingredients(self, seed: int) -> Mapping[str, Ingredient]:
         """Return the fitted methods this one needs, by the key `fit` finds them under."""
         return {}
+
+    def attributes(self) -> tuple[str, ...]:
+        """Return the attributes that the data must tell of, beside what is predicted."""
+        return ()
 
     def fit_many(
         self,

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from datasets.base import Task
+from datasets.base import Split, Task
 
-from .nets import Classifier, Decodable, Decoder, squared_error
-from .neural import DeepMethod
+from .base import Ingredient
+from .nets import Classifier, Decodable, Decoder, pick, squared_error
+from .neural import DeepMethod, Given, copied, take
 from .training import cross_entropy
+
+COMPOSED = {"linear": "linear", "resnet": "resnet18"}  # choice of m -> method
 
 
 class DecodableMethod(DeepMethod[Decodable]):
-    """A method with a classifier f and one decoder g for the activations of all blocks."""
+    """A method with a classifier f and one decoder g for the activations of all blocks.
+
+    Fitted classifiers can watch the decodings while f and g are trained, eq. 7 and 8:
+
+    Args:
+        compose: a classifier m that f is to agree with on decoded activations.
+        regularise: what m looks at: the same "decoded" activation, or the "input" itself.
+        protect: attributes of which decoded activations are to tell a classifier nothing.
+    """
 
     answers_with = "single"
+    composed: nn.Module | None = None  # both are there during `fit` alone
+    protected: tuple[nn.Module, ...] = ()
     presets: ClassVar = {"smoke": {"decoder_width": 32}, "laptop": {"epochs": 25}}
 
     def __init__(
@@ -25,16 +40,72 @@ class DecodableMethod(DeepMethod[Decodable]):
         beta: float = 0.05,
         decoder: Literal["mlp"] = "mlp",
         decoder_width: int = 512,
+        compose: Literal["none", "linear", "resnet"] = "none",
+        regularise: Literal["decoded", "input"] = "decoded",
+        protect: tuple[str, ...] = (),
         **inherited: object,
     ) -> None:
         super().__init__(**inherited)  # type: ignore[arg-type]
         self.beta = beta
         self.decoder = decoder
         self.decoder_width = decoder_width
+        self.compose = compose
+        self.regularise = regularise
+        self.protect = protect
 
     def build(self, task: Task) -> Decodable:
         f = Classifier(task, blocks=self.blocks, width=self.width, activation=self.activation)
         return Decodable(f, Decoder(task, width=self.width, hidden=self.decoder_width))
+
+    def ingredients(self, seed: int) -> dict[str, Ingredient]:
+        found = {name: Ingredient("standard", (seed,), target=name) for name in self.protect}
+        if self.compose != "none":
+            found["m"] = Ingredient(COMPOSED[self.compose], (seed,))
+        return found
+
+    def attributes(self) -> tuple[str, ...]:
+        return self.protect
+
+    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+        watching = {
+            key: copied(take(self, given, key, 1)[0]).to(train.x.device).requires_grad_(False)
+            for key in self.ingredients(seed)
+        }
+        self.composed = watching.pop("m", None)
+        self.protected = tuple(watching.values())
+        self.fit_net(train, seed)
+        self.composed, self.protected = None, ()
+        return self
+
+    def watched(self, x: Tensor, decoded: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
+        """Return what eq. 7 and 8 add for the decodings of a batch, weighted.
+
+        The sum over decodings is estimated, without bias, at one decoding of each input, drawn
+        in proportion to the weights: m looks once at each input, not once at each decoding.
+        What m says in eq. 7 is a target, not a part of the network: no gradient flows through it.
+
+        Args:
+            x: inputs (n, C, H, W).
+            decoded: images (D, n, C, H, W).
+            logits: what f says of them, (D, n, T, K).
+            weights: (D,).
+        """
+        chosen = torch.multinomial(weights, len(x), replacement=True)
+        images, said = pick(decoded, chosen), pick(logits, chosen)
+        total = torch.zeros((), device=x.device)
+        if self.composed is not None:
+            with torch.no_grad():
+                target = self.composed(x if self.regularise == "input" else images)
+            total = total + soft_cross_entropy(said, target.float().softmax(-1))
+        for m in self.protected:
+            guess = m(images)
+            total = total + soft_cross_entropy(guess, torch.full_like(guess, 1 / guess.shape[-1]))
+        return weights.sum() * total
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether `watched` adds anything."""
+        return self.composed is not None or bool(self.protected)
 
     def single_classifier(self) -> nn.Module:
         return self.fitted(self.net).classifier
@@ -56,11 +127,22 @@ class DecNN(DecodableMethod):
 
     def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
         h = net.classifier.activations(x)
-        error = squared_error(net.decoder(h), x) / len(h)
-        return cross_entropy(net.classifier.classify(h[-1]), y) + self.beta * error
+        decoded = net.decoder(h)
+        error = squared_error(decoded, x) / len(h)
+        total = cross_entropy(net.classifier.classify(h[-1]), y) + self.beta * error
+        if self.is_watched:
+            logits = net.classifier(decoded.flatten(0, 1)).unflatten(0, decoded.shape[:2])
+            weights = torch.full((len(h),), 1 / len(h), device=x.device)
+            total = total + self.watched(x, decoded, logits, weights)
+        return total
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
         decodings = net.decoder(net.classifier.activations(x))  # (L, n, C, H, W)
         logits = net.classifier(decodings.flatten(0, 1)).unflatten(0, decodings.shape[:2])
         return logits.softmax(-1).transpose(0, 1)
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy in nats against probabilities, mean over inputs and targets; (n, T, K)."""
+    return -(target * functional.log_softmax(logits.float(), dim=-1)).sum(-1).mean()

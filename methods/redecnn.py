@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from .decnn import DecodableMethod
 from .nets import Decodable, pick, squared_error
 from .training import cross_entropy
+
+Watch = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class ReDecNN(DecodableMethod):
@@ -62,7 +65,9 @@ class ReDecNN(DecodableMethod):
     def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
         depth = self.depth_at(progress)
         layers = torch.randint(self.blocks, (depth, len(x)), device=x.device)
-        return recursive_loss(net, x, y, layers, alpha=self.alpha_at(progress), beta=self.beta)
+        watch = self.watched if self.is_watched and depth else None
+        alpha = self.alpha_at(progress)
+        return recursive_loss(net, x, y, layers, alpha=alpha, beta=self.beta, watch=watch)
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
@@ -71,17 +76,33 @@ class ReDecNN(DecodableMethod):
 
 
 def recursive_loss(
-    net: Decodable, x: Tensor, y: Tensor, layers: Tensor, *, alpha: float, beta: float
+    net: Decodable,
+    x: Tensor,
+    y: Tensor,
+    layers: Tensor,
+    *,
+    alpha: float,
+    beta: float,
+    watch: Watch | None = None,
 ) -> Tensor:
-    """Return eq. 5, averaged over the batch, for given layers (D, n)."""
+    """Return eq. 5, averaged over the batch, for given layers (D, n).
+
+    ``watch`` adds to it, from the inputs, all decodings, what f says of them, and their weights.
+    """
     f, g = net.classifier, net.decoder
     h = f.activations(x)
     total = cross_entropy(f.classify(h[-1]), y)
+    images, said = [], []
     for d, chosen in enumerate(layers, start=1):
         decoded = g(pick(h, chosen))
         h = f.activations(decoded)
-        agreement = cross_entropy(f.classify(h[-1]), y)
-        total = total + alpha**d * (agreement + beta * squared_error(decoded, x))
+        logits = f.classify(h[-1])
+        total = total + alpha**d * (cross_entropy(logits, y) + beta * squared_error(decoded, x))
+        images.append(decoded)
+        said.append(logits)
+    if watch is not None:
+        weights = alpha ** torch.arange(1.0, len(layers) + 1, device=x.device)
+        total = total + watch(x, torch.stack(images), torch.stack(said), weights)
     return total
 
 

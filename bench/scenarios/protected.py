@@ -1,0 +1,164 @@
+"""One attribute predicted, another that should not matter to it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bench.metrics import fairness
+from bench.metrics.classification import accuracy
+from bench.metrics.fairness import Binary
+from bench.rows import Row
+from bench.subject import Subject
+from datasets.base import Dataset, Split, View, derive_seed
+from datasets.errors import DataError
+from datasets.narrowed import Narrowed, narrowed
+
+from .base import Scenario, Views, answers
+
+
+class Protected(Scenario):
+    """How well it predicts ``target`` in those with a protected attribute and in the others.
+
+    Views: a group ("Bald", "not Bald"); "gap Bald", by how much the first is served worse, with
+    intervals from a bootstrap within the groups, and how that gap differs from `standard`'s;
+    "probe Bald", how well a linear head on the frozen last hidden layer finds the attribute.
+
+    Args:
+        target: the attribute to predict.
+        protect: the attributes that should not matter.
+        neighbours: inputs whose answers consistency compares with each input's own.
+    """
+
+    name = "protected"
+    source = "Wu et al. 2021, tables 7 and 8; Raff and Sylvester 2018, arXiv:1807.00199"
+    question = "Does it serve two groups alike, and can the group be read from its features?"
+    tags: ClassVar[frozenset[str]] = frozenset({"fairness", "paper"})
+    references = ("standard",)
+
+    def __init__(
+        self, *, target: str = "Beard", protect: tuple[str, ...] = ("Bald",), neighbours: int = 5
+    ) -> None:
+        self.target = target
+        self.protect = protect
+        self.neighbours = neighbours
+
+    def skip(self, data: Dataset) -> str | None:
+        return None if len(data.task.targets) > 1 else f"{data.label} tells of no attributes"
+
+    def training(self, data: Dataset) -> Sequence[Dataset]:
+        asked = Narrowed(data, self.target)
+        for name in self.protect:
+            narrowed(asked, name)  # raises where there is no such attribute
+        return [asked]
+
+    def views(self, subject: Subject) -> Views:
+        return Views([], {})
+
+    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+        test, answer = subject.test, subject.method.answers_with
+        said, usual = binary(subject), binary(subject.reference("standard"))
+        near = nearest(test, self.neighbours)
+        overall = {
+            "accuracy": accuracy(answers(subject.predict(subject.clean))[answer], test.y),
+            "consistency": fairness.consistency(said.p, near),
+        }
+        overall |= fairness.by_group(said)
+        yield Row("clean", answer, overall, len(test))
+        for name in self.protect:
+            member = test.attribute(name).bool().numpy()
+            self._must_have_both(name, member, said.y)
+            for view, group in ((name, member), (f"not {name}", ~member)):
+                metrics = fairness.by_group(part(said, group))
+                yield Row(view, answer, metrics | shares(said, group), int(group.sum()))
+            gap = compared(said, usual, member, derive_seed(self.name, test.fingerprint, name))
+            gap["discrimination"] = fairness.discrimination(said.p, member)
+            gap["accuracy_minus_discrimination"] = overall["accuracy"] - gap["discrimination"]
+            yield Row(f"gap {name}", answer, gap, len(test))
+            found = probe(subject, name)
+            if found:
+                yield Row(f"probe {name}", "features", found, len(test))
+
+    def _must_have_both(self, name: str, member: NDArray[np.bool_], y: NDArray) -> None:
+        for group, who in ((member, name), (~member, f"not {name}")):
+            positives = int(y[group].sum())
+            if not 0 < positives < group.sum():
+                raise DataError(
+                    f"of the {int(group.sum())} test inputs that are {who}, {positives} are "
+                    f"{self.target}; both kinds are needed to measure anything"
+                )
+
+
+def binary(subject: Subject) -> Binary:
+    """Return what a method answers for the clean test part, and what is true."""
+    probs = answers(subject.predict(subject.clean))[subject.method.answers_with]
+    return Binary(probs[:, 0, 1].numpy(), subject.test.y[:, 0].numpy().astype(float))
+
+
+def part(said: Binary, group: NDArray[np.bool_]) -> Binary:
+    """Return what is said and true of a group."""
+    return Binary(said.p[group], said.y[group])
+
+
+def shares(said: Binary, group: NDArray[np.bool_]) -> dict[str, float]:
+    """Return which share of a group is positive, in truth and as answered."""
+    return {
+        "positives": float(said.y[group].mean()),
+        "answered_positive": float((said.p[group] > 0.5).mean()),
+    }
+
+
+def compared(said: Binary, usual: Binary, member: NDArray[np.bool_], seed: int) -> dict[str, float]:
+    """Return each gap with its interval, and its change against the usual method's with another.
+
+    Both methods are judged on the same resamples, so the change is a paired comparison.
+    """
+    sizes = int(member.sum()), int((~member).sum())
+    once = tuple(np.ones((1, n)) for n in sizes)
+    often = fairness.resamples(sizes, seed=seed)
+    found = {}
+    both = [(part(one, member), part(one, ~member)) for one in (said, usual)]
+    plain, plain_usual = (fairness.gaps(*pair, once) for pair in both)  # type: ignore[arg-type]
+    drawn, drawn_usual = (fairness.gaps(*pair, often) for pair in both)
+    for metric in plain:
+        name = f"{metric}_gap"
+        found[name] = float(plain[metric][0])
+        found[f"{name}_low"], found[f"{name}_high"] = fairness.interval(drawn[metric])
+        found[f"{name}_change"] = float((plain[metric] - plain_usual[metric])[0])
+        change = fairness.interval(drawn[metric] - drawn_usual[metric])
+        found[f"{name}_change_low"], found[f"{name}_change_high"] = change
+    return found
+
+
+@lru_cache(maxsize=4)
+def nearest(test: Split, k: int) -> NDArray[np.int64]:
+    """Return the rows of the k nearest other test inputs of each, by their pixels, (N, k)."""
+    return fairness.nearest(test.floats().flatten(1).numpy(), k)
+
+
+def probe(subject: Subject, name: str) -> dict[str, float]:
+    """Return how well a linear head on the frozen features finds an attribute; {}: no features.
+
+    The head is scikit-learn's logistic regression on standardised features of the training part.
+    """
+    train, test = subject.fitter.splits.train, subject.test
+    known, asked = subject.features(train), subject.features(test)
+    if known is None or asked is None:
+        return {}
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    with warnings.catch_warnings():  # the unseparable last digits do not matter here
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        head.fit(known.numpy(), train.attribute(name).numpy())
+    truth = test.attribute(name).numpy()
+    p = head.predict_proba(asked.numpy())[:, 1]
+    return fairness.by_group(Binary(p, truth.astype(float))) | {"auroc": roc_auc_score(truth, p)}

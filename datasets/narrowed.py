@@ -1,0 +1,80 @@
+"""A data set asked about one of its attributes alone, the others being told beside the images."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .base import Dataset, Raw, Split, SplitName, Splits, Task, attribute_place, fingerprint
+from .errors import DataError
+from .store import Store
+
+
+class Narrowed(Dataset):
+    """The inputs of ``base`` with the one target ``target``, its label ``<base>~target=<target>``.
+
+    All targets of the base are attributes of every split.
+
+    Raises:
+        DataError: the base has no such attribute, or none at all.
+    """
+
+    def __init__(self, base: Dataset, target: str) -> None:
+        if len(base.task.targets) < 2 or len(base.task.classes) != 2:
+            raise DataError(f"{base.label} has no attributes, so none called '{target}'")
+        self.base, self.target = base, target
+        self.column, self.turned = attribute_place(target, base.task.targets)
+        self.label = f"{base.label}~target={target}"
+        about = ("source", "version", "kind", "content", "embedded", "val_share")
+        vars(self).update({name: getattr(base, name) for name in about})
+        vars(self)["name"] = f"{base.name}~target={target}"  # an instance's own: not discovered
+
+    @property
+    def store(self) -> Store:
+        """Where the base looks for its files."""
+        return self.base.store
+
+    @property
+    def task(self) -> Task:  # type: ignore[override]
+        """One binary target."""
+        return Task(self.base.task.shape, (self.target,), (f"not {self.target}", self.target))
+
+    def raw(self, which: SplitName) -> Raw:
+        raw = self.base.raw(which)
+        return Raw(raw.x, self._labels(raw.y))
+
+    def transform(self, x: Tensor) -> Tensor:
+        return self.base.transform(x)
+
+    def where(self) -> str | None:
+        return self.base.where()
+
+    def download(self) -> None:
+        self.base.download()
+
+    def splits(self, seed: int) -> Splits:
+        return Splits(*(self._narrow(part) for part in self.base.splits(seed)))
+
+    def test(self) -> Split:
+        return self._narrow(self.base.test())
+
+    def _narrow(self, part: Split) -> Split:
+        mark = fingerprint(part.fingerprint, "target", self.target)
+        return Split(part.x, self._labels(part.y), self.task, mark, part.y, part.task.targets)
+
+    def _labels(self, y: Tensor) -> Tensor:
+        label = y[:, [self.column]]
+        return 1 - label if self.turned else label
+
+
+def narrowed(data: Dataset, target: str) -> Narrowed:
+    """Return ``data`` asked about ``target`` instead of what it is asked now.
+
+    Raises:
+        DataError: it has no such attribute, or that is what it is asked now.
+    """
+    if not isinstance(data, Narrowed):
+        return Narrowed(data, target)
+    found = Narrowed(data.base, target)
+    if found.column == data.column:
+        raise DataError(f"'{target}' is what {data.label} predicts; protect another attribute")
+    return found
