@@ -51,7 +51,7 @@ def make_plan(
     """
     chosen = choose("method", methods_, subclasses(methods, Method), preset)
     asked = choose("scenario", scenarios, subclasses(bench.scenarios, Scenario), preset)
-    data = [_data(c, store) for c in choose("dataset", datasets_, subclasses(datasets, Dataset))]
+    data = _found(choose("dataset", datasets_, subclasses(datasets, Dataset)), store)
     variants = _training_sets(asked, data)
     return [
         Job(choice.label, _method(choice), one, seed, tuple(measured))
@@ -63,6 +63,17 @@ def make_plan(
 
 def _method(choice: Choice) -> Method:
     return choice.cls(**choice.params)  # type: ignore[return-value]
+
+
+def _found(choices: Sequence[Choice], store: Store) -> list[Dataset]:
+    """Return the data sets; of those a run does not fetch, a tag or glob means what is there."""
+    made = [(choice, _data(choice, store)) for choice in choices]
+    there = [
+        one
+        for choice, one in made
+        if choice.named or getattr(one, "fetched_unasked", True) or one.where() is not None
+    ]
+    return there or [one for _, one in made]  # which then say what is missing, and the remedy
 
 
 def _data(choice: Choice, store: Store) -> Dataset:

@@ -40,7 +40,8 @@ def discovered() -> list[type[Source]]:
     for info in pkgutil.iter_modules(datasets.__path__, "datasets."):
         for item in vars(importlib.import_module(info.name)).values():
             if inspect.isclass(item) and item.__module__ == info.name and issubclass(item, Source):
-                found += [] if inspect.isabstract(item) else [item]
+                named = hasattr(item, "name")  # one made from another names its instances
+                found += [item] if named and not inspect.isabstract(item) else []
     return found
 
 

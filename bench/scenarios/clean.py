@@ -25,7 +25,7 @@ class Clean(Scenario):
     name = "clean"
     source = "Wu et al. 2021, tables 1 and 4a"
     question = "Is it right, does it know how often, and is it less sure where it is wrong?"
-    tags: ClassVar[frozenset[str]] = frozenset({"ood", "calibration", "paper"})
+    tags: ClassVar[frozenset[str]] = frozenset({"ood", "audio", "calibration", "paper"})
 
     def views(self, subject: Subject) -> Views:
         return Views([], {})

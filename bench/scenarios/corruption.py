@@ -29,6 +29,11 @@ class Corruption(ShiftScenario):
     question = "Is it less sure of inputs that were damaged on the way?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "corruption", "paper"})
 
+    def skip(self, data: Dataset) -> str | None:
+        if data.kind == "speech":
+            return "these are corruptions of images; of speech: speech_corruption"
+        return super().skip(data)
+
     def views(self, subject: Subject) -> Views:
         # The same images under every corruption, so that views differ in nothing else.
         rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)

@@ -21,13 +21,14 @@ class CrossDataset(ShiftScenario):
     """Every source that shares no class with the inliers; near is of the same kind, far is not.
 
     An embedded data set meets the embedded sources alone, so that its table is the same on
-    every machine; any other meets all that are found or can be downloaded.
+    every machine; any other meets all that are found or can be downloaded. Recordings of speech
+    meet recordings of speech alone.
     """
 
     name = "cross_dataset"
     source = "Wu et al. 2021, table 2; Hendrycks and Gimpel 2017, arXiv:1610.02136"
     question = "Is it less sure of inputs from another world?"
-    tags: ClassVar[frozenset[str]] = frozenset({"ood", "paper"})
+    tags: ClassVar[frozenset[str]] = frozenset({"ood", "audio", "paper"})
 
     def views(self, subject: Subject) -> Views:
         found, missing = [], {}
@@ -43,7 +44,7 @@ class CrossDataset(ShiftScenario):
         rows = self.drawn(len(split), len(subject.test), subject.data.name, source.name)
         group = "near" if source.kind == subject.data.kind else "far"
         mark = fingerprint(split.fingerprint, rows)
-        return View(source.name, mark, len(rows), lambda: split.x[rows], group=group)
+        return View(source.label, mark, len(rows), lambda: split.x[rows], group=group)
 
 
 @lru_cache
@@ -52,6 +53,8 @@ def outlier_sources(data: Dataset) -> tuple[Source, ...]:
     found = []
     for cls in subclasses(datasets, Source).values():
         if cls.content & data.content or (data.embedded and not cls.embedded):
+            continue
+        if (cls.kind == "speech") != (data.kind == "speech"):  # a sound is no picture
             continue
         source = cls()
         source.store = data.store

@@ -1,0 +1,77 @@
+"""A class or attribute that training never saw, as outliers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from bench.discover import unknown
+from bench.subject import Subject
+from datasets.base import Dataset, View, fingerprint
+from datasets.heldout import HeldOut, holdable
+from datasets.named import Value
+
+from .base import ShiftScenario, Views
+
+USUAL = "usual"
+OF_THE_PAPER = ("Wearing_Hat", "Blond_Hair", "Bald")
+
+
+class Heldout(ShiftScenario):
+    """Fits without every positive of an attribute, or without a class; outliers are just those.
+
+    Each thing held out is a fit of its own, with a training, validation and clean test part that
+    lack it. A run makes many fits, so neither "ood" nor "all" contains it: ask for it by name.
+
+    Args:
+        hold: attributes or classes, each held out in turn. "usual" stands for the paper's three
+            attributes of faces, and elsewhere for every class or attribute.
+        most: how many of the usual ones.
+    """
+
+    name = "heldout"
+    source = "Wu et al. 2021, table 3"
+    question = "Is it less sure of a kind of input that training left out?"
+    tags: ClassVar[frozenset[str]] = frozenset({"heldout"})
+    asked_for: ClassVar[bool] = True
+    presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"smoke": {"most": 2}}
+
+    def __init__(
+        self, *, hold: tuple[str, ...] = (USUAL,), most: int = 40, **inherited: int
+    ) -> None:
+        super().__init__(**inherited)
+        self.hold = hold
+        self.most = most
+
+    def skip(self, data: Dataset) -> str | None:
+        if len(holdable(data.task)) < 3:
+            return f"{data.name} has two classes, and one alone is nothing to learn"
+        return None
+
+    def training(self, data: Dataset) -> Sequence[Dataset]:
+        return [HeldOut(data, what) for what in self._held(data)]
+
+    def _held(self, data: Dataset) -> list[str]:
+        """Return what is held out of ``data``, each once.
+
+        Raises:
+            UnknownNameError: the data has no such class or attribute.
+        """
+        known = holdable(data.task)
+        usual = [name for name in OF_THE_PAPER if name in known] or list(known)
+        found: dict[str, None] = {}
+        for name in self.hold:
+            if name != USUAL and name not in known:
+                what = "class" if known == data.task.classes else "attribute"
+                raise unknown(f"{what} of {data.name}", name, known)
+            found |= dict.fromkeys(usual[: self.most] if name == USUAL else [name])
+        return list(found)
+
+    def views(self, subject: Subject) -> Views:
+        data = subject.data
+        if not isinstance(data, HeldOut):
+            raise TypeError(f"{data.label} has nothing held out")
+        outliers = data.outliers()
+        rows = self.drawn(len(outliers), len(subject.test), data.name, self.name)
+        mark = fingerprint(outliers.fingerprint, rows)
+        return Views([View(data.what, mark, len(rows), lambda: outliers.x[rows])], {})
