@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from datasets.base import Split, Task
 
-from .bayes_layers import BayesLinear, complexity, drawn_weights
-from .nets import Classifier
+from .bayes_layers import BayesConvolution, BayesLinear, complexity, drawn_weights
+from .nets import Classifier, Layers
 from .neural import DeepMethod, Given
 from .training import cross_entropy
 
@@ -20,7 +20,7 @@ class Bayes(DeepMethod[Classifier]):
     """Bayes by backprop, the negative evidence bound over the N training inputs.
 
     L = -log p(y|f(x; w)) + complexity_cost_weight / N (log q(w) - log p(w)), with w ~ q drawn once
-    a batch; a weight of 1 is the bound itself. The gain and shift of LayerNorm stay plain numbers.
+    a batch; a weight of 1 is the bound itself. The gains and shifts of norms stay plain numbers.
 
     S samples are S draws of all weights, each used on the whole batch.
     """
@@ -52,21 +52,15 @@ class Bayes(DeepMethod[Classifier]):
         self.samples = samples
 
     def build(self, task: Task) -> Classifier:
-        linear = partial(
-            BayesLinear,
-            prior_sigma_1=self.prior_sigma_1,
-            prior_sigma_2=self.prior_sigma_2,
-            prior_pi=self.prior_pi,
-            posterior_mu_init=self.posterior_mu_init,
-            posterior_rho_init=self.posterior_rho_init,
-        )
-        return Classifier(
-            task,
-            blocks=self.blocks,
-            width=self.width,
-            activation=self.activation,
-            linear=linear,
-        )
+        settings: dict[str, Any] = {
+            "prior_sigma_1": self.prior_sigma_1,
+            "prior_sigma_2": self.prior_sigma_2,
+            "prior_pi": self.prior_pi,
+            "posterior_mu_init": self.posterior_mu_init,
+            "posterior_rho_init": self.posterior_rho_init,
+        }
+        layers = Layers(partial(BayesLinear, **settings), partial(BayesConvolution, **settings))
+        return self.classifier(task, layers=layers)
 
     def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
         self.inputs = len(train)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -64,17 +65,22 @@ class ScaleMixture:
         return (parts[0] if len(parts) == 1 else torch.logaddexp(*parts)).sum()
 
 
-class BayesLinear(nn.Module):
-    """A linear layer that draws weights once a call, or uses their posterior means.
+class BayesLayer(nn.Module):
+    """A layer that draws weights once a call, or uses their posterior means.
 
-    After a call ``complexity`` holds the sampled Kullback-Leibler divergence of the draw.
+    After a call with drawn weights ``complexity`` holds their sampled Kullback-Leibler
+    divergence from the prior. A subclass says in `apply_weights` what the weights do.
+
+    Args:
+        shape: of the weights, (outputs, inputs, …).
+        prior_sigma_1, prior_sigma_2, prior_pi: the prior, see `ScaleMixture`.
+        posterior_mu_init, posterior_rho_init: where the posterior starts; means also get the
+            usual uniform noise of up to 1 / sqrt(inputs of an output).
     """
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
-        *,
+        *shape: int,
         prior_sigma_1: float,
         prior_sigma_2: float,
         prior_pi: float,
@@ -85,35 +91,53 @@ class BayesLinear(nn.Module):
         self.prior = ScaleMixture(
             prior_sigma_1=prior_sigma_1, prior_sigma_2=prior_sigma_2, prior_pi=prior_pi
         )
-        spread = 1 / math.sqrt(inputs)
-        self.weight = WeightDistribution(
-            outputs,
-            inputs,
-            spread=spread,
+        start = partial(
+            WeightDistribution,
+            spread=1 / math.sqrt(math.prod(shape[1:])),
             posterior_mu_init=posterior_mu_init,
             posterior_rho_init=posterior_rho_init,
         )
-        self.bias = WeightDistribution(
-            outputs,
-            spread=spread,
-            posterior_mu_init=posterior_mu_init,
-            posterior_rho_init=posterior_rho_init,
-        )
+        self.weight = start(*shape)
+        self.bias = start(shape[0])
         self.drawing = False
         self.complexity: Tensor = torch.zeros(())
 
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return the layer's output with these weights."""
+        raise NotImplementedError
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.drawing:
-            return functional.linear(x, self.weight.mu, self.bias.mu)
+            return self.apply_weights(x, self.weight.mu, self.bias.mu)
         weight, weight_cost = self.weight.draw(self.prior)
         bias, bias_cost = self.bias.draw(self.prior)
         self.complexity = weight_cost + bias_cost
+        return self.apply_weights(x, weight, bias)
+
+
+class BayesLinear(BayesLayer):
+    """A linear layer with a distribution over its weights."""
+
+    def __init__(self, inputs: int, outputs: int, **settings: float) -> None:
+        super().__init__(outputs, inputs, **settings)
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return functional.linear(x, weight, bias)
 
 
-def bayes_layers(net: nn.Module) -> list[BayesLinear]:
+class BayesConvolution(BayesLayer):
+    """A convolution 3 x 3 that keeps the size of maps, with a distribution over its weights."""
+
+    def __init__(self, inputs: int, outputs: int, **settings: float) -> None:
+        super().__init__(outputs, inputs, 3, 3, **settings)
+
+    def apply_weights(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return functional.conv2d(x, weight, bias, padding=1)
+
+
+def bayes_layers(net: nn.Module) -> list[BayesLayer]:
     """Return all layers of ``net`` that hold a distribution."""
-    return [layer for layer in net.modules() if isinstance(layer, BayesLinear)]
+    return [layer for layer in net.modules() if isinstance(layer, BayesLayer)]
 
 
 @contextmanager

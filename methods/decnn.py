@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from datasets.base import Split, Task
 
+from .backbones import DecoderName, make_decoder
 from .base import Ingredient
-from .nets import Classifier, Decodable, Decoder, pick, squared_error
+from .nets import Decodable, pick, squared_error
 from .neural import DeepMethod, Given, copied, take
 from .training import cross_entropy
 
@@ -21,9 +22,13 @@ COMPOSED = {"linear": "linear", "resnet": "resnet18"}  # choice of m -> method
 class DecodableMethod(DeepMethod[Decodable]):
     """A method with a classifier f and one decoder g for the activations of all blocks.
 
-    Fitted classifiers can watch the decodings while f and g are trained, eq. 7 and 8:
+    Fitted classifiers can watch the decodings while f and g are trained, eq. 7 and 8.
 
     Args:
+        decoder: what g is: a hidden layer of ``decoder_width`` features (mlp), two convolutions
+            with an eighth as many channels (conv), or the paper's ResNet-18 with upsampling, of
+            ``decoder_width`` channels at an eighth of the image's size (resnet). "auto" is mlp
+            for the vectors of ``backbone=mlp``, and conv for the maps of the others.
         compose: a classifier m that f is to agree with on decoded activations.
         regularise: what m looks at: the same "decoded" activation, or the "input" itself.
         protect: attributes of which decoded activations are to tell a classifier nothing.
@@ -32,13 +37,17 @@ class DecodableMethod(DeepMethod[Decodable]):
     answers_with = "single"
     composed: nn.Module | None = None  # both are there during `fit` alone
     protected: tuple[nn.Module, ...] = ()
-    presets: ClassVar = {"smoke": {"decoder_width": 32}, "laptop": {"epochs": 25}}
+    presets: ClassVar = {
+        "smoke": {"decoder_width": 32},
+        "laptop": {"epochs": 25},
+        "paper": {"decoder": "resnet"},
+    }
 
     def __init__(
         self,
         *,
         beta: float = 0.05,
-        decoder: Literal["mlp"] = "mlp",
+        decoder: DecoderName = "auto",
         decoder_width: int = 512,
         compose: Literal["none", "linear", "resnet"] = "none",
         regularise: Literal["decoded", "input"] = "decoded",
@@ -54,8 +63,9 @@ class DecodableMethod(DeepMethod[Decodable]):
         self.protect = protect
 
     def build(self, task: Task) -> Decodable:
-        f = Classifier(task, blocks=self.blocks, width=self.width, activation=self.activation)
-        return Decodable(f, Decoder(task, width=self.width, hidden=self.decoder_width))
+        f = self.classifier(task)
+        g = make_decoder(task, decoder=self.decoder, inputs=f.shape, width=self.decoder_width)
+        return Decodable(f, g)
 
     def ingredients(self, seed: int) -> dict[str, Ingredient]:
         found = {name: Ingredient("standard", (seed,), target=name) for name in self.protect}

@@ -13,6 +13,8 @@ from .neural import DeepMethod
 class Dropout(DeepMethod[Classifier]):
     """`standard` with features dropped after every block while training, none when predicting.
 
+    Convolutional backbones drop whole channels, residual ones those of what a block adds.
+
     A rate of 0.5 is what the paper's accuracies point to; with eight blocks it costs accuracy.
     The tuned rate stands for a flat optimum: on the validation part of digits (3 seeds) 0.05, 0.1
     and 0.2 reached accuracies of 0.972, 0.969 and 0.972, which 120 inputs cannot tell apart; on
@@ -28,6 +30,4 @@ class Dropout(DeepMethod[Classifier]):
         self.rate = rate
 
     def build(self, task: Task) -> Classifier:
-        return Classifier(
-            task, blocks=self.blocks, width=self.width, activation=self.activation, rate=self.rate
-        )
+        return self.classifier(task, rate=self.rate)

@@ -29,15 +29,16 @@ class Reversed(torch.autograd.Function):
 
 
 class Contested(nn.Module):
-    """A classifier f, and an adversary that reads A binary attributes from its last activation."""
+    """A classifier f, and an adversary that reads A binary attributes from its last features."""
 
-    def __init__(self, classifier: Classifier, width: int, attributes: int) -> None:
+    def __init__(self, classifier: Classifier, attributes: int) -> None:
         super().__init__()
         self.classifier = classifier
+        width = classifier.shape[0]
         self.adversary = nn.ModuleList(nn.Linear(width, 2) for _ in range(attributes))
 
     def guess(self, h: Tensor) -> Tensor:
-        """Return the adversary's logits (n, A, 2) from last activations (n, F)."""
+        """Return the adversary's logits (n, A, 2) from features (n, F)."""
         return torch.stack([head(h) for head in self.adversary], dim=1)
 
 
@@ -61,8 +62,7 @@ class Grad(DeepMethod[Contested]):
         self.strength = strength
 
     def build(self, task: Task) -> Contested:
-        f = Classifier(task, blocks=self.blocks, width=self.width, activation=self.activation)
-        return Contested(f, self.width, len(self.protect))
+        return Contested(self.classifier(task), len(self.protect))
 
     def attributes(self) -> tuple[str, ...]:
         return self.protect
@@ -77,7 +77,7 @@ class Grad(DeepMethod[Contested]):
         h = net.classifier.activations(x)[-1]
         total = cross_entropy(net.classifier.classify(h), y[:, :targets])
         if self.protect:
-            guess = net.guess(Reversed.apply(h, self.strength))
+            guess = net.guess(Reversed.apply(net.classifier.features(h), self.strength))
             total = total + cross_entropy(guess, y[:, targets:])
         return total
 

@@ -1,13 +1,15 @@
-"""The networks: classifiers of L blocks, and the decoder from activations back to inputs.
+"""The networks: classifiers of L blocks, and what decodes their activations back to inputs.
 
-Sizes: N inputs, S samples, T targets, K classes, L hidden blocks, F features.
+Sizes: N inputs, S samples, T targets, K classes, L hidden blocks, F features. An activation is
+a vector (F,) in an MLP and a map (F, h, w) of F channels in a convolutional net.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +18,28 @@ from torch.nn import functional
 from datasets.base import Task
 
 Activation = Literal["relu", "gelu"]
-MakeLinear = Callable[[int, int], nn.Module]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "gelu": functional.gelu,
 }
+
+
+MakeLayer = Callable[[int, int], nn.Module]  # from inputs and outputs, features or channels
+
+
+class Layers(NamedTuple):
+    """What a network is made of: constructors of its layers with weights."""
+
+    linear: MakeLayer
+    convolution: MakeLayer
+
+
+def convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a convolution 3 x 3 that keeps the size of maps."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+PLAIN = Layers(nn.Linear, convolution)
 
 
 class LinearClassifier(nn.Module):
@@ -35,101 +54,143 @@ class LinearClassifier(nn.Module):
         return self.head(x.flatten(1)).unflatten(1, self.outputs)
 
 
-class Block(nn.Module):
-    """Linear, LayerNorm, nonlinearity and, while training, dropout: (n, inputs) to (n, F)."""
+class Drop(nn.Module):
+    """Drop features, or whole channels of maps: at random while training, or by a given mask."""
 
-    def __init__(
-        self,
-        inputs: int,
-        width: int,
-        *,
-        activation: Activation = "relu",
-        rate: float = 0.0,
-        linear: MakeLinear = nn.Linear,
-    ) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        self.linear = linear(inputs, width)
-        self.norm = nn.LayerNorm(width)
-        self.activation = ACTIVATIONS[activation]
         self.rate = rate
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.activation(self.norm(self.linear(x)))
-        return functional.dropout(h, self.rate, self.training) if self.rate else h
+    def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            return h * mask.unflatten(0, (-1, *[1] * (h.dim() - 2)))
+        if not self.rate:
+            return h
+        drop = functional.dropout if h.dim() == 2 else functional.dropout2d
+        return drop(h, self.rate, self.training)
+
+
+class Block(nn.Module):
+    """Linear, LayerNorm, nonlinearity and dropout: (n, inputs) to (n, F)."""
+
+    def __init__(
+        self, inputs: int, width: int, *, activation: Activation, rate: float, layers: Layers
+    ) -> None:
+        super().__init__()
+        self.linear = layers.linear(inputs, width)
+        self.norm = nn.LayerNorm(width)
+        self.activation = ACTIVATIONS[activation]
+        self.drop = Drop(rate)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.drop(self.activation(self.norm(self.linear(x))), mask)
 
 
 class Classifier(nn.Module):
-    """The classifier f: L blocks and a linear head, images (n, C, H, W) to logits (n, T, K)."""
+    """The classifier f: a stem, L blocks and a head, images (n, C, H, W) to logits (n, T, K).
+
+    Args:
+        stem: from images to what the first block takes.
+        blocks: all give activations of the same ``shape``, (F,) or (F, h, w), so that they
+            stack and one decoder serves all; they take a dropout mask (F,) or none.
+        summary: from last activations to features (n, F), on which the head is linear.
+    """
 
     def __init__(
         self,
         task: Task,
         *,
-        blocks: int,
-        width: int,
-        activation: Activation = "relu",
-        rate: float = 0.0,
-        linear: MakeLinear = nn.Linear,
+        stem: nn.Module,
+        blocks: Iterable[nn.Module],
+        shape: tuple[int, ...],
+        summary: nn.Module,
+        rate: float,
+        layers: Layers,
     ) -> None:
         super().__init__()
         self.outputs = (len(task.targets), len(task.classes))
         self.rate = rate
-        self.width = width
-        sizes = [math.prod(task.shape)] + [width] * (blocks - 1)
-        self.blocks = nn.ModuleList(
-            Block(size, width, activation=activation, rate=rate, linear=linear) for size in sizes
-        )
-        self.head = linear(width, math.prod(self.outputs))
+        self.shape = shape
+        self.stem = stem
+        self.blocks = nn.ModuleList(blocks)
+        self.summary = summary
+        self.head = layers.linear(shape[0], math.prod(self.outputs))
+
+    def steps(self, x: Tensor, masks: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield the outputs h_1 … h_L of all blocks, (n, F) or (n, F, h, w)."""
+        h = self.stem(x)
+        for i, block in enumerate(self.blocks):
+            h = block(h, None if masks is None else masks[i])
+            yield h
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x.flatten(1)
-        for block in self.blocks:
-            h = block(h)
-        return self.classify(h)
+        return self.classify(_last(self.steps(x)))
+
+    def features(self, h: Tensor) -> Tensor:
+        """Return what the head sees, (n, F), of last activations (n, F) or (n, F, h, w)."""
+        return self.summary(h)
 
     def classify(self, h: Tensor) -> Tensor:
-        """Return logits (n, T, K) from last activations (n, F)."""
-        return self.head(h).unflatten(-1, self.outputs)
+        """Return logits (n, T, K) from last activations (n, F) or (n, F, h, w)."""
+        return self.head(self.features(h)).unflatten(-1, self.outputs)
 
     def activations(self, x: Tensor) -> Tensor:
-        """Return the outputs h_1 … h_L of all blocks, (L, n, F)."""
-        found, h = [], x.flatten(1)
-        for block in self.blocks:
-            h = block(h)
-            found.append(h)
-        return torch.stack(found)
+        """Return the outputs h_1 … h_L of all blocks, (L, n, F) or (L, n, F, h, w)."""
+        return torch.stack(list(self.steps(x)))
 
     def draw_masks(self) -> Tensor:
         """Draw one dropout mask a block, (L, F), with values 0 and 1 / (1 - rate).
 
         Drawn on the CPU, so that every device drops the same features.
         """
-        kept = torch.rand(len(self.blocks), self.width) >= self.rate
+        kept = torch.rand(len(self.blocks), self.shape[0]) >= self.rate
         return kept / (1 - self.rate)
 
     def masked(self, x: Tensor, masks: Tensor) -> Tensor:
         """Return logits (n, T, K) when every input of the batch goes through the same masks."""
-        h = x.flatten(1)
-        for block, mask in zip(self.blocks, masks.to(x.device), strict=True):
-            h = block(h) * mask
-        return self.classify(h)
+        return self.classify(_last(self.steps(x, masks.to(x.device))))
+
+
+def _last(steps: Iterator[Tensor]) -> Tensor:
+    """Return the last tensor, without holding on to those before."""
+    return deque(steps, maxlen=1).pop()
+
+
+def mlp(
+    task: Task,
+    *,
+    blocks: int,
+    width: int,
+    activation: Activation = "relu",
+    rate: float = 0.0,
+    layers: Layers = PLAIN,
+) -> Classifier:
+    """Return a classifier on pixels whose activations are vectors of ``width`` features."""
+    sizes = [math.prod(task.shape)] + [width] * (blocks - 1)
+    return Classifier(
+        task,
+        stem=nn.Flatten(),
+        blocks=[Block(n, width, activation=activation, rate=rate, layers=layers) for n in sizes],
+        shape=(width,),
+        summary=nn.Identity(),
+        rate=rate,
+        layers=layers,
+    )
 
 
 class Decoder(nn.Module):
-    """The decoder g: activations (…, F) of any block to images (…, C, H, W) in [0, 1]."""
+    """The decoder g: activations (…, *inputs) of any block to images (…, C, H, W) in [0, 1]."""
 
-    def __init__(self, task: Task, *, width: int, hidden: int) -> None:
+    def __init__(self, task: Task, *, inputs: tuple[int, ...], layers: nn.Module) -> None:
         super().__init__()
+        self.inputs = inputs
         self.shape = task.shape
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden),
-            nn.LayerNorm(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, math.prod(task.shape)),
-        )
+        self.layers = layers
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.layers(h).sigmoid().unflatten(-1, self.shape)
+        several = h.shape[: -len(self.inputs)]
+        images = self.layers(h.reshape(-1, *self.inputs)).sigmoid()
+        return images.reshape(*several, *self.shape)
 
 
 class Decodable(nn.Module):
@@ -142,7 +203,7 @@ class Decodable(nn.Module):
 
 
 def pick(activations: Tensor, layers: Tensor) -> Tensor:
-    """Return for each input the activation of its own layer: (L, n, F) and (n,) -> (n, F)."""
+    """Return for each input the activation of its own layer: (L, n, …) and (n,) -> (n, …)."""
     n = activations.shape[1]
     rows = layers * n + torch.arange(n, device=activations.device)
     return activations.flatten(0, 1).index_select(0, rows)  # backward: twice as fast as indexing

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from datasets.base import Split, Task
 
+from .backbones import Backbone, make_classifier
 from .base import Method, Outputs, State
-from .nets import Activation, Classifier
+from .nets import PLAIN, Activation, Classifier, Layers
 from .training import Precision, Recipe, cross_entropy, seeded, train
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -110,29 +111,52 @@ class NeuralMethod(Method, Generic[Net]):
 
 
 class DeepMethod(NeuralMethod[Net]):
-    """A method whose classifier f has L blocks of F features."""
+    """A method whose classifier f has L blocks of F features.
+
+    ``backbone`` is what the blocks are: layers of an MLP on pixels with ``width`` features, or of
+    a net on maps of ``channels``: convolutions (cnn), residual blocks (resnet), or reversible
+    ones (revnet), which train in the memory of one block.
+    """
 
     presets: ClassVar = {
-        "smoke": {"blocks": 3, "width": 32},
+        "smoke": {"blocks": 3, "width": 32, "channels": 8},
+        "paper": {"channels": 64},
     }
 
     def __init__(
         self,
         *,
+        backbone: Backbone = "mlp",
         blocks: int = 8,
         width: int = 256,
+        channels: int = 32,
         activation: Activation = "relu",
         **inherited: object,
     ) -> None:
         super().__init__(**inherited)  # type: ignore[arg-type]
+        self.backbone = backbone
         self.blocks = blocks
         self.width = width
+        self.channels = channels
         self.activation = activation
+
+    def classifier(self, task: Task, *, rate: float = 0.0, layers: Layers = PLAIN) -> Classifier:
+        """Return the untrained classifier f, with dropout of ``rate``, made of ``layers``."""
+        return make_classifier(
+            task,
+            backbone=self.backbone,
+            blocks=self.blocks,
+            width=self.width,
+            channels=self.channels,
+            activation=self.activation,
+            rate=rate,
+            layers=layers,
+        )
 
     def logits_and_features(self, x: Tensor) -> Outputs:
         classifier = cast(Classifier, self.single_classifier())
-        features = classifier.activations(x)[-1]
-        return Outputs(classifier.classify(features), features)
+        last = classifier.activations(x)[-1]
+        return Outputs(classifier.classify(last), classifier.features(last))
 
 
 def take(method: Method, given: Given | None, key: str, count: int) -> list[NeuralMethod]:

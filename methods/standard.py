@@ -15,4 +15,4 @@ class Standard(DeepMethod[Classifier]):
     source = "arXiv:2106.00769"
 
     def build(self, task: Task) -> Classifier:
-        return Classifier(task, blocks=self.blocks, width=self.width, activation=self.activation)
+        return self.classifier(task)

@@ -17,7 +17,7 @@ from methods.dropout import Dropout
 from methods.ensemble import Ensemble
 from methods.linear import Linear
 from methods.mc_dropout import McDropout
-from methods.nets import Classifier, Decodable, pick
+from methods.nets import Decodable, mlp, pick
 from methods.redecnn import ReDecNN, classify_paths, recursive_loss
 from methods.standard import Standard
 
@@ -240,7 +240,7 @@ def test_mc_dropout_uses_the_weights_of_dropout():
 
 
 def test_a_dropout_mask_is_shared_by_the_batch_and_keeps_the_expected_size():
-    net = Classifier(TASK, blocks=3, width=4000, rate=0.25)
+    net = mlp(TASK, blocks=3, width=4000, rate=0.25)
     masks = net.draw_masks()
     assert masks.shape == (3, 4000)
     assert masks.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -248,7 +248,7 @@ def test_a_dropout_mask_is_shared_by_the_batch_and_keeps_the_expected_size():
 
 
 def test_masks_of_ones_are_no_dropout():
-    net, x = Classifier(TASK, blocks=3, width=8, rate=0.5).eval(), toy(5).floats()
+    net, x = mlp(TASK, blocks=3, width=8, rate=0.5).eval(), toy(5).floats()
     torch.testing.assert_close(net.masked(x, torch.ones(3, 8)), net(x))
 
 
