@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .report import render
-from .report.frames import boards, load
+from .report.frames import board_of, boards, load
 from .report.leaderboard import leaderboard_frame
 
 WIDTH = 120  # characters, where the output is no terminal
@@ -27,10 +27,12 @@ def refresh(results: Path, *, changed: bool) -> list[str]:
     return draw(results)
 
 
-def draw(results: Path, *, figures: bool = True) -> list[str]:
+def draw(
+    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = ()
+) -> list[str]:
     """Render the report with a sign of life; return a line for each file left out."""
     with Console(stderr=True).status("drawing tables and figures" if figures else "tables"):
-        return render(results, figures=figures)
+        return render(results, figures=figures, paper=paper, sources=sources)
 
 
 def show(results: Path, datasets: Collection[str], preset: str) -> None:
@@ -38,8 +40,9 @@ def show(results: Path, datasets: Collection[str], preset: str) -> None:
     console = Console(highlight=False, markup=False, emoji=False)  # cells are names, not markup
     if not console.is_terminal:
         console.width = WIDTH
+    wanted = {board_of(name) for name in datasets}
     for board in boards(load(results)[0]):
-        if board.dataset in datasets and board.preset == preset:
+        if board.dataset in wanted and board.preset == preset:
             frame, left_out = narrowed(leaderboard_frame(board.frame), console.width)
             console.print(board.title, style="italic")
             console.print(_table(frame))

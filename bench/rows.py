@@ -2,8 +2,8 @@
 
 A file says what was run (``method``, ``params``, ``preset``, ``key`` …), what came of it
 (``status``: ok, skipped or failed, with a ``reason``) and, in ``rows``, one entry for each
-view and score with a map of metrics. `load` turns many of them into one tidy frame. This
-module never imports torch, so that a report starts at once.
+view and score with a map of metrics. `tidy` turns many of them into one frame, `merge` the records
+of several folders into one list. This module never imports torch, so that a report starts at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ ABOUT = [
     "dataset", "scenario", "method", "seed", "preset", "status", "reason", "answer", "device",
     "fit_seconds",
 ]  # fmt: skip
+IDENTITY = ["dataset", "scenario", "method", "seed", "preset", "device"]  # told apart by these
 COLUMNS = [*ABOUT, "view", "group", "severity", "n", "score", "metric", "value"]
+AGAIN = "the same `bench run` again replaces it"
 Status = Literal["ok", "skipped", "failed"]
 
 
@@ -100,10 +102,28 @@ def _compact(row: Row) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any] | None:
     """Return one record, or None if the file is absent, damaged, or of another schema."""
     try:
-        record = json.loads(path.read_text("utf-8"))
+        return _parsed(path)
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """Return one record.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged or of another schema; says which, and what to do.
+    """
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        schema = record["schema"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"damaged; left out ({AGAIN})") from None
+    if schema == SCHEMA:
+        return record
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise ValueError(f"schema {schema} is newer than the {SCHEMA} read here; left out (update)")
+    raise ValueError(f"schema {schema!r} is unknown; left out ({AGAIN})")
 
 
 def is_current(path: Path, key: str) -> bool:
@@ -116,14 +136,46 @@ def read_all(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Return every readable record under ``folder`` and one line for each file left out."""
     records, problems = [], []
     for path in sorted(folder.rglob("[!.]*.json")):
-        if (record := read(path)) is not None:
-            records.append(record)
-        else:
-            problems.append(
-                f"{path}: damaged, or not of schema {SCHEMA}; left out "
-                "(the same `bench run` again replaces it)"
-            )
+        try:
+            records.append(_parsed(path))
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {error}")
     return records, problems
+
+
+def merge(
+    folders: Mapping[Path, Iterable[dict[str, Any]]],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records of several folders as one list, and a line for each contradiction.
+
+    Where two records are of the same `IDENTITY`, the one with numbers is kept, and of two with
+    numbers the one that was met first: nothing is averaged. Equal numbers are one record without
+    a word; different ones are named, a line for each data set, scenario and pair of folders.
+    """
+    kept: dict[tuple[Any, ...], tuple[Path, dict[str, Any]]] = {}
+    twice: dict[tuple[str, str, str, str], list[str]] = {}
+    for folder, records in folders.items():
+        for record in records:
+            identity = tuple(record.get(name) for name in IDENTITY)
+            first, known = kept.get(identity, (folder, record))
+            both = known is not record and known["rows"] and record["rows"]
+            if both and _numbers(known) != _numbers(record):
+                where = (record["dataset"], record["scenario"], str(first), str(folder))
+                twice.setdefault(where, []).append(f"{record['method']} seed {record['seed']}")
+            if identity not in kept or (record["rows"] and not known["rows"]):
+                kept[identity] = folder, record
+    return [record for _, record in kept.values()], [_conflict(*k, v) for k, v in twice.items()]
+
+
+def _numbers(record: Mapping[str, Any]) -> list[str]:
+    """Return the rows of a record in a form that two records can be compared by."""
+    return sorted(json.dumps(row, sort_keys=True) for row in record["rows"])
+
+
+def _conflict(dataset: str, scenario: str, first: str, second: str, who: list[str]) -> str:
+    named = ", ".join(who[:3]) + (f" and {len(who) - 3} more" if len(who) > 3 else "")
+    places = f"{second} contradicts {first}" if first != second else f"two files in {first} differ"
+    return f"{dataset}, {scenario}: {places} ({named}); the numbers met first are used"
 
 
 def tidy(

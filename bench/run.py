@@ -17,7 +17,7 @@ import torch
 from datasets.base import Dataset, View
 from datasets.narrowed import narrowed
 
-from . import rows
+from . import curves, rows
 from .cache import Cache, Key
 from .code import code_digest, commit
 from .console import Console
@@ -120,6 +120,8 @@ def run_job(job: Job, settings: Settings, console: Console) -> Done:
         outcome = problem or _attempt(scenario, subject, plans[scenario])
         about = _about(job, subject, scenario, keys[scenario], settings, failed=problem is not None)
         rows.save(job.path(settings.results, scenario), outcome, about)
+    for scenario in job.scenarios:
+        _keep_curves(job, subject, scenario, plans[scenario].found, keys[scenario], settings)
     return _summary(job, settings, measured=len(stale))
 
 
@@ -170,6 +172,24 @@ def _attempt(scenario: Scenario, subject: Subject, views: Views) -> Outcome:
     return Outcome("ok", "", measured, views.missing)
 
 
+def _keep_curves(
+    job: Job, subject: Subject, scenario: Scenario, views: Sequence[View], key: Key,
+    settings: Settings,
+) -> None:  # fmt: skip
+    """Write the curves of finished rows, if they are not there; nothing is fitted for them."""
+    place = (job.data.label, scenario.label, job.label, job.seed)
+    path = rows.row_path(settings.results / "curves", *place)
+    if not rows.is_current(job.path(settings.results, scenario), key.digest):
+        return
+    if curves.is_current(path, key) and not settings.force:
+        return
+    try:
+        if all(subject.has_answered(view) for view in [subject.clean, *views]):
+            curves.save(path, subject, scenario, views, key)
+    except Exception as error:  # the rows are there: a curve less is no reason to stop
+        subject.fitter.console.say(f"no curves of {' '.join(map(str, place))}: {error}")
+
+
 def _about(
     job: Job, subject: Subject, scenario: Scenario, key: Key, settings: Settings, *, failed: bool
 ) -> dict[str, Any]:
@@ -200,10 +220,9 @@ def _about(
 def headline_score(subject: Subject) -> str | None:
     """Return the score a method is ranked by: vote entropy, or for one sample 1 - max p."""
     try:
-        samples = subject.predict(subject.clean).probs.shape[1]
+        return curves.headline(subject.predict(subject.clean))
     except Exception:  # said already, as the reason of the failed scenario
         return None
-    return "vote_entropy" if samples > 1 else "one_minus_max_mean_prob"
 
 
 def _summary(job: Job, settings: Settings, *, measured: int) -> Done:

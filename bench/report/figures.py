@@ -1,28 +1,33 @@
-"""Bars: one figure for each scenario, one colour for each method in all of them.
+"""Figures of rows and curves: bars for each scenario (`draw`), and the paper's (`draw_all`).
 
-Methods are named at the axis, so colour is never the only key.
+The paper's figures are one module a kind, in `plots`; how all look is in `style`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from io import BytesIO
-from itertools import cycle
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.report import stats
-from bench.report.frames import seeds
+from bench.report import formats, stats
+from bench.report.frames import Board, board_of, boards, seeds
 from bench.report.leaderboard import COLUMNS, DETECTION, Column
+from bench.report.plots import Draw, Material, answers, cost, heatmap, ranks, shift, sweep
+from bench.report.style import Palette, canvas, look, palette, saved
+from bench.rows import read_all
 
 if TYPE_CHECKING:  # seaborn takes two seconds: a report without figures does not wait for it
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Palette = dict[str, tuple[float, float, float]]  # method -> colour
-
-WIDTH = 3.4  # inches: one column of a two-column paper
+Curves = dict[tuple[Any, ...], dict[str, Any]]  # owner -> record of `bench.curves`
+KINDS: list[Draw] = [heatmap.draw, sweep.draw, shift.draw, answers.draw, ranks.draw, cost.draw]
+GALLERY = "paper/figures.md"
+NO_CURVES = (
+    "no curves, so neither ROC, risk-coverage, reliability nor histograms; "
+    "the same `bench run` again makes them from cached predictions"
+)
 CHANCE = 0.5
 CAPTION = (
     "Bars: mean over views and seeds, AUROC as gain over chance (0.5); lines: standard deviation "
@@ -37,34 +42,95 @@ MEASURED = {  # what to draw where nothing is detected
 }
 
 
-def palette(methods: Iterable[str]) -> Palette:
-    """Colour of each method, the same in every figure of a report; 20 before one comes again."""
-    import seaborn as sns
+def write_gallery(
+    records: list[dict[str, Any]], folders: Sequence[Path], results: Path
+) -> list[str]:
+    """Draw the paper's figures, and a page that shows them; return a line for each left out."""
+    drawn, notes = draw_all(records, folders, results / "figures")
+    pictures = [f"![{name}](../figures/{name}.png)\n\n{text}\n" for name, text in drawn]
+    left_out = [f"- {formats.markdown_escape(note)}" for note in notes]
+    formats.write(results / GALLERY, "\n".join(["# Figures\n", *pictures, *left_out, ""]))
+    return notes
 
-    colours = sns.color_palette("colorblind")
-    dark = [sns.dark_palette(colour, 3)[1] for colour in colours]  # lightness is seen by everyone
-    return dict(zip(sorted(methods), cycle([*colours, *dark]), strict=False))
+
+def draw_all(
+    records: list[dict[str, Any]], folders: Sequence[Path], out: Path
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Draw the paper's figures of every board into ``out``, as PNG and PDF.
+
+    Args:
+        records: rows, as `bench.report.frames.load` gives them.
+        folders: results folders with the curves that belong to them.
+        out: where the files go, each named after its figure.
+
+    Returns:
+        (name, caption) of each figure, and a line for each one that cannot be drawn.
+    """
+    import joblib
+
+    colours = palette({record["method"] for record in records})
+    curves = belonging(records, (c for f in folders for c in read_all(f / "curves")[0]))
+    given = [_material(board, records, curves, colours) for board in boards(records)]
+    # Boards side by side, for drawing takes seconds; each process loads seaborn once.
+    drawn = joblib.Parallel(n_jobs=min(len(given), joblib.cpu_count()))(
+        joblib.delayed(_drawn)(one, out) for one in given
+    )
+    notes = [f"{one.board.title}: {NO_CURVES}" for one in given if not one.curves]
+    return [entry for board in drawn for entry in board], notes
+
+
+def _material(
+    board: Board, records: list[dict[str, Any]], curves: Curves, colours: Palette
+) -> Material:
+    mine = [record for record in records if is_of(record, board)]
+    params = {record["method"]: record.get("params") or {} for record in mine}
+    own = [curves[_owner(record)] for record in mine if _owner(record) in curves]
+    return Material(board, colours, params, own)
+
+
+def _drawn(given: Material, out: Path) -> list[tuple[str, str]]:
+    """Draw every kind of figure of one board; return their names and captions."""
+    found = []
+    with look():
+        for drawing in (drawing for kind in KINDS for drawing in kind(given)):
+            name = f"{drawing.name}-{given.board.stem}"
+            for ending, content in saved(drawing.figure).items():
+                formats.write(out / f"{name}.{ending}", content)
+            found.append((name, f"{given.board.title}. {drawing.caption}"))
+    return found
+
+
+def is_of(record: dict[str, Any], board: Board) -> bool:
+    """Tell whether a record's numbers stand on a board."""
+    about = (board_of(record["dataset"]), record.get("preset") or "unknown")
+    where = record.get("device") or "unknown device"
+    return (*about, where) == (board.dataset, board.preset, board.device)
+
+
+def _owner(record: dict[str, Any]) -> tuple[Any, ...]:
+    """The rows that a record holds or, for curves, belongs to."""
+    return record["method"], record["scenario"], record.get("row", record.get("key"))
+
+
+def belonging(records: Iterable[dict[str, Any]], curves: Iterable[dict[str, Any]]) -> Curves:
+    """The curves that were made with the very rows given, by these."""
+    known = {_owner(record) for record in records}
+    return {_owner(c): c for c in curves if "method" in c and _owner(c) in known}
 
 
 def draw(frame: pd.DataFrame, scenario: str, colours: Palette) -> dict[str, bytes]:
     """The figure of one scenario as {"png": …, "pdf": …}; empty if there is nothing to draw."""
-    import matplotlib as mpl
-    import seaborn as sns
-    from matplotlib.figure import Figure  # not pyplot: no window, no global state
-
     wanted = MEASURED.get(scenario) or [c for c in COLUMNS if c.scenario == scenario]
     panels = [c for c in wanted or [Column(scenario, scenario)] if len(c.lines(frame))]
     if not panels:
         return {}
-    look = sns.axes_style("whitegrid") | sns.plotting_context("paper", font_scale=0.75)
-    with mpl.rc_context(look | {"grid.linewidth": 0.4, "pdf.fonttype": 42}):
-        height = 0.75 + 0.17 * frame["method"].nunique()
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    with look():
+        figure = canvas(0.75 + 0.17 * frame["method"].nunique())
         alike = panels[0].metric == DETECTION  # lengths can be compared across these panels
         axes = figure.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
         for axis, column in zip(axes, panels, strict=True):
             _bars(axis, column, frame, colours)
-        return {kind: _saved(figure, kind) for kind in ("png", "pdf")}
+        return saved(figure)
 
 
 def _bars(axis: Axes, column: Column, frame: pd.DataFrame, colours: Palette) -> None:
@@ -97,11 +163,3 @@ def _bars(axis: Axes, column: Column, frame: pd.DataFrame, colours: Palette) -> 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     """One line for each number of a table of methods."""
     return table.melt(ignore_index=False).reset_index()
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = BytesIO()
-    # no date inside: the same rows give the same file
-    metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
-    return buffer.getvalue()

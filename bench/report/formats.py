@@ -10,7 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 NONE = "–"
-TEXT = {"method", "score", "view", "metric"}  # columns of words, set to the left
+TEXT = {  # columns of words, set to the left
+    "method", "score", "view", "metric", "claim", "verdict", "our numbers", "the paper's tables",
+    "check", "range",
+}  # fmt: skip
 SHORT = {"one_minus_max_mean_prob": "1 - max p"}  # scores whose name would fill a column
 TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&",
@@ -27,6 +30,15 @@ def write(path: Path, content: str | bytes) -> None:
     draft.replace(path)  # a reader sees the whole file or none
 
 
+def without_folders(text: str, folders: Sequence[Path]) -> str:
+    """Text that is the same on every machine: of a folder's absolute path, the name is left."""
+    for folder in folders:
+        name = folder.name if folder.is_absolute() else str(folder)
+        inside = "" if len(folders) == 1 else f"{name}/"
+        text = text.replace(f"{folder}/", inside).replace(str(folder), name)
+    return text
+
+
 def number(value: float, std: float = math.nan, digits: int = 3) -> str:
     """A number with its standard deviation where there is one; a dash for NaN."""
     if math.isnan(value):
@@ -41,7 +53,8 @@ def in_words(score: str) -> str:
 
 def tex_escape(text: str) -> str:
     """Text that LaTeX prints as it stands; letters beyond ASCII that it may lack become '?'."""
-    escaped = "".join(TEX.get(letter, letter) for letter in text)
+    parts = ["".join(TEX.get(letter, letter) for letter in part) for part in text.split("--")]
+    escaped = "-{}-".join(parts)  # an option of a command, and no dash
     return escaped.encode("ascii", "replace").decode()
 
 
@@ -60,24 +73,31 @@ def markdown_bold(text: str) -> str:
     return f"**{markdown_escape(text)}**"
 
 
-def latex(table: pd.DataFrame, caption: str, label: str, notes: Iterable[str] = ()) -> str:
-    """A floating booktabs table; the cells are LaTeX already, all else is escaped here."""
+def latex(
+    table: pd.DataFrame, caption: str, label: str, notes: Iterable[str] = (), *, fit: bool = False
+) -> str:
+    """A floating booktabs table; the cells are LaTeX already, all else is escaped here.
+
+    With ``fit``, one that is too wide shrinks to the width of a line.
+    """
     heads = " & ".join(tex_escape(name) for name in table.columns)
     sides = "".join("l" if name in TEXT else "r" for name in table.columns)
     below = [rf"\par {{\footnotesize {tex_escape(note)}}}" for note in notes]
+    width = r"\ifdim\width>\linewidth\linewidth\else\width\fi"
     lines = [
-        r"% needs \usepackage{booktabs}",
+        rf"% needs \usepackage{{booktabs{',graphicx' if fit else ''}}}",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{tex_escape(caption)}}}",
         rf"\label{{tab:{label}}}",
+        *([rf"\resizebox{{{width}}}{{!}}{{%"] if fit else []),
         rf"\begin{{tabular}}{{{sides}}}",
         r"\toprule",
         heads + r" \\",
         r"\midrule",
         *(" & ".join(row) + r" \\" for row in table.itertuples(index=False)),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}" + ("}" if fit else ""),
         *below,
         r"\end{table}",
     ]

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.report import claims, formats, html
 from bench.report import figures as drawing
-from bench.report import formats
+from bench.report import paper as tables_of_the_paper
 from bench.report.frames import Board, boards, load
 from bench.report.leaderboard import Leaderboard, leaderboard
+from bench.report.measured import Measured
 from bench.report.scenarios import everything, overview, printed
 
 SAME_SCORE = "predictive_entropy"  # defined for every method, so it compares like with like
 
 
-def render(results: Path, *, figures: bool = True) -> list[str]:
-    """Write the whole report under ``results``; return one line for each file left out."""
-    records, problems = load(results)
+def render(
+    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = ()
+) -> list[str]:
+    """Write the whole report under ``results``; return one line for each thing left out."""
+    folders = list(sources) or [results]
+    records, problems = load(*folders)
     colours = drawing.palette({record["method"] for record in records}) if figures else {}
     parts = []
-    for board in boards(records):
+    found = boards(records)
+    html.write(results, found, records, facts(records))
+    for board in found:
         parts += [f"## {board.title}\n", *write_leaderboards(results, board)]
         parts += write_scenarios(results, board)
         if figures:
             parts += write_figures(results, board, colours)
-    local = [problem.replace(f"{results}/", "") for problem in problems]
+    undrawn = drawing.write_gallery(records, folders, results) if figures and paper else []
+    parts += write_paper(results, records, tables=paper)
+    local = [formats.without_folders(problem, folders) for problem in problems]
     parts = ["# Results\n", about(records), *parts, *left_out(records, local)]
     formats.write(results / "README.md", "\n".join(parts))
-    return problems
+    return [*problems, *undrawn]
+
+
+def write_paper(results: Path, records: list[dict[str, Any]], *, tables: bool) -> list[str]:
+    """Judge the paper's statements and write its tables where asked, or where they are already.
+
+    Returns the verdicts as Markdown.
+    """
+    measured = Measured(records, tables_of_the_paper.methods())
+    judged = claims.judge(measured)
+    folder = results / "paper"
+    link = "`python -m bench report --paper` writes its tables, with our numbers beside its own."
+    if tables or folder.exists():
+        tables_of_the_paper.write(measured, results)
+        formats.write(folder / "claims.md", claims.details(judged))
+        link = "[Its tables](paper/README.md), [every check](paper/claims.md)."
+        link += " [Figures](paper/figures.md)." if (results / drawing.GALLERY).exists() else ""
+    known = any(result.run for result in judged)
+    verdicts = claims.summary(judged) if known else "None of them can be judged from these rows.\n"
+    return ["## The paper's statements\n", verdicts, f"{link}\n"]
 
 
 def write_leaderboards(results: Path, board: Board) -> list[str]:
@@ -85,19 +113,24 @@ def write_figures(results: Path, board: Board, colours: drawing.Palette) -> list
     return parts and ["### Figures\n", drawing.CAPTION, *parts]
 
 
-def about(records: list[dict[str, Any]]) -> str:
+def facts(records: list[dict[str, Any]]) -> dict[str, str]:
     """When, where and from what the rows came."""
     times = sorted(str(record["time"]) for record in records if record.get("time"))
-    facts = {
+    found = {
         "Measured": " to ".join(dict.fromkeys(times[:1] + times[-1:])),
         "On": _listed(record.get("device") for record in records),
         "Versions": _listed(_versions(record) for record in records),
         "Commits": _listed(record.get("commit") for record in records),
     }
-    lines = [f"- {name}: {formats.markdown_escape(text)}" for name, text in facts.items() if text]
-    return "\n".join(
-        ["Written by `python -m bench report` from `rows/`; not to be edited.", "", *lines, ""]
-    )
+    return {name: text for name, text in found.items() if text}
+
+
+def about(records: list[dict[str, Any]]) -> str:
+    """The head of the report."""
+    lines = [f"- {name}: {formats.markdown_escape(text)}" for name, text in facts(records).items()]
+    page = f"To sort, filter and see every view of a method: [{html.NAME}]({html.NAME})."
+    head = "Written by `python -m bench report` from `rows/`; not to be edited."
+    return "\n".join([head, page, "", *lines, ""])
 
 
 def _versions(record: dict[str, Any]) -> str:

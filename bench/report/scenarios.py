@@ -9,16 +9,27 @@ from bench.report.formats import number
 from bench.report.frames import seeds
 from bench.report.leaderboard import DETECTION, Column
 
-KEYS = ["method", "score", "view", "group", "severity", "metric"]
+KEYS = ["method", "variant", "score", "view", "group", "severity"]
 
 
 def everything(frame: pd.DataFrame, scenario: str) -> pd.DataFrame:
-    """Each number of a scenario: mean, standard deviation (ddof = 1) and how many seeds."""
+    """Each number of a scenario, a line for each method, score and view, two columns a metric.
+
+    ``auroc`` is the mean over ``seeds`` seeds and ``auroc_std`` the standard deviation
+    (ddof = 1); both are empty where one of these seeds lacks the metric.
+    """
     lines = frame[frame["scenario"] == scenario].dropna(subset="value")
-    table = lines.groupby(KEYS, dropna=False).agg(
-        n=("n", "first"), seeds=("seed", "nunique"), mean=("value", "mean"), std=("value", "std")
-    )
-    return table.astype({"n": "Int64"}).round(6).reset_index()  # rows have six digits too
+    if lines.empty:
+        return pd.DataFrame(columns=KEYS)
+    cells = lines.groupby(KEYS, dropna=False)
+    about = cells.agg(n=("n", "first"), seeds=("seed", "nunique")).astype("Int64")
+    values = lines.groupby([*KEYS, "metric"], dropna=False)["value"].agg(["mean", "std", "count"])
+    values = values.unstack("metric")
+    whole = values["count"].eq(cells["seed"].nunique(), axis=0)
+    mean, std = values["mean"].where(whole), values["std"].where(whole).add_suffix("_std")
+    order = [name for metric in mean for name in (metric, f"{metric}_std")]
+    numbers = mean.join(std)[order].round(6)  # rows have six digits too
+    return about.join(numbers.dropna(axis=1, how="all")).reset_index()
 
 
 def overview(frame: pd.DataFrame, scenario: str) -> pd.DataFrame:

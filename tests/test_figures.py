@@ -1,0 +1,343 @@
+"""The paper's figures: the curves beside the rows, what is drawn from them, and what is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+import bench.subject
+from bench import curves
+from bench.cli import main
+from bench.metrics import calibration, detection
+from bench.report import style
+from bench.report.figures import belonging, draw_all, write_gallery
+from bench.report.frames import boards, load
+from bench.report.leaderboard import leaderboard
+from bench.report.plots import Material, answers, cost, heatmap, ranks, shift, sweep
+
+GOLDEN = Path(__file__).parent / "data" / "rows"
+MC = "mc_dropout:rate=0.1"
+FAST = ["run", "--methods", "chance,standard,mc_dropout", "--preset", "smoke", "--seeds", "0",
+        "--scenarios", "clean,cross_dataset,cost"]  # fmt: skip
+
+
+# Curves
+
+
+def random(n, seed, shift=0.0, levels=7):
+    draw = torch.Generator().manual_seed(seed)
+    return ((torch.randn(n, generator=draw).double() + shift) * levels).round()  # with ties
+
+
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+def test_the_area_under_the_curve_is_the_auroc(levels):
+    known, unknown = random(1000, 0, levels=levels), random(700, 1, 0.8, levels=levels)
+    found = curves.true_alarms(known, unknown)
+    assert (found[0], found[-1]) == (pytest.approx(0, abs=0.1), 1)
+    assert np.trapezoid(found, dx=1 / curves.POINTS) == pytest.approx(
+        detection.auroc(known, unknown), abs=0.005
+    )
+
+
+def test_a_constant_score_draws_the_diagonal_and_a_perfect_one_the_corner():
+    same = torch.zeros(30).double()
+    assert curves.true_alarms(same, same) == pytest.approx(np.linspace(0, 1, 51))
+    assert curves.true_alarms(same, same + 1) == pytest.approx(np.ones(51))
+
+
+def test_risk_is_the_error_of_the_most_certain():
+    unsure, wrong = torch.arange(100).double(), (torch.arange(100) >= 90).double()
+    found = curves.risks(unsure[torch.randperm(100)].sort().values, wrong)
+    assert found[44] == 0  # coverage 90 %
+    assert found[-1] == pytest.approx(0.1)
+    assert found[46] == pytest.approx(4 / 94)
+    tied = curves.risks(torch.zeros(100).double(), wrong)
+    assert torch.allclose(tied, torch.full((50,), 0.1).double())  # any order is as likely
+
+
+def test_reliability_holds_the_calibration_error():
+    probs = torch.rand(500, 1, 4, generator=torch.Generator().manual_seed(0)).softmax(-1) ** 2
+    probs = probs / probs.sum(-1, keepdim=True)
+    y = torch.randint(4, (500, 1), generator=torch.Generator().manual_seed(1))
+    ((confidence, right),) = calibration.answers(probs, y)
+    bins = curves.reliability(confidence, right)
+    gap = sum(n * abs(sure - accurate) / 1000 for n, sure, accurate in bins) / 500
+    assert gap == pytest.approx(calibration.ece(probs, y), abs=2e-3)
+
+
+def test_a_histogram_holds_every_input_and_the_largest_value():
+    found = curves.histogram(torch.tensor([0.0, 0.1, 0.5, 2.0]).double(), 2.0)
+    assert (found[0], found[1], found[5], found[-1]) == (250, 250, 250, 250)
+    assert sum(found) == 1000
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
+    run(folder)
+    return folder
+
+
+def run(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.closing.draw", lambda results: [])  # no report: it takes seconds
+        done = CliRunner().invoke(main, [*FAST, "--results", str(folder)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_text() for p in folder.rglob("*.json")}
+
+
+def test_a_run_leaves_curves_that_agree_with_its_rows(measured):
+    for method in ("chance", "standard", "mc_dropout"):
+        place = f"digits/cross_dataset/{method}-s0.json"
+        rows = json.loads((measured / "rows" / place).read_text())
+        found = json.loads((measured / "curves" / place).read_text())
+        aurocs = {
+            row["view"]: row["metrics"]["auroc"]
+            for row in rows["rows"]
+            if row["score"] == rows["score"]
+        }
+        assert (found["row"], found["score"]) == (rows["key"], rows["score"])
+        for view in found["views"]:
+            area = np.trapezoid(view["tpr"], dx=1 / 50) / 1000
+            assert area == pytest.approx(aurocs[view["view"]], abs=0.01)
+        clean = json.loads((measured / "curves" / f"digits/clean/{method}-s0.json").read_text())
+        judged = json.loads((measured / "rows" / f"digits/clean/{method}-s0.json").read_text())
+        accuracy = next(
+            r["metrics"]["accuracy"] for r in judged["rows"] if r["score"] == judged["answer"]
+        )
+        assert clean["risk"][-1] / 1e5 == pytest.approx(1 - accuracy, abs=1e-4)
+    assert not (measured / "curves" / "digits" / "cost").exists()
+    assert (measured / "curves" / "digits" / "clean" / "chance-s0.json").stat().st_size < 2000
+
+
+def test_lost_curves_come_back_from_what_was_predicted(measured, tmp_path, monkeypatch):
+    folder = shutil.copytree(measured, tmp_path / "r")
+    before = contents(folder / "curves"), contents(folder / "rows")
+    shutil.rmtree(folder / "curves")
+    monkeypatch.setattr(bench.subject, "run_network", None)  # to call it would fail
+    assert "0 scenarios measured, 0 failed" in run(folder)
+    assert (contents(folder / "curves"), contents(folder / "rows")) == before
+
+
+def test_nothing_is_fitted_for_a_curve(measured, tmp_path, monkeypatch):
+    folder = shutil.copytree(measured, tmp_path / "r")
+    for name in ("curves", "cache"):
+        shutil.rmtree(folder / name)
+    monkeypatch.setattr(bench.subject, "run_network", None)
+    assert "0 scenarios measured, 0 failed" in run(folder)
+    assert not (folder / "curves").exists()
+
+
+# Figures
+
+
+def curve_of(record, rise):
+    """Curves of a hand-made record: ``rise`` of the outliers are flagged from the first."""
+    if record["scenario"] == "clean":
+        bins = [[0, 0, 0]] * 14 + [[100, 950, 900]]
+        found = {"reliability": bins, "risk": [1000 * i for i in range(1, 51)]}
+    else:
+        views = {row["view"]: row.get("group", "") for row in record["rows"]}
+        tpr = [round(1000 * max(rise, i / 50)) for i in range(51)]
+        found = {"inliers": [50] * 20, "views": [
+            {"view": v, "severity": 0.0, "group": g, "tpr": tpr, "outliers": [50] * 20}
+            for v, g in views.items()
+        ]}  # fmt: skip
+    names = ("method", "dataset", "scenario", "seed")
+    about = {name: record[name] for name in names} | {"row": record["key"]}
+    return {"schema": 1, "key": "k", "score": record["score"], **about, **found}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """The golden rows, with curves that rise to 0.2 in seed 0 and 0.4 in seed 1."""
+    shutil.copytree(GOLDEN, tmp_path / "rows")
+    for path in (tmp_path / "rows").rglob("*.json"):
+        record = json.loads(path.read_text())
+        out = tmp_path / "curves" / path.relative_to(tmp_path / "rows")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(curve_of(record, 0.2 + 0.2 * record["seed"])))
+    return tmp_path
+
+
+def material(results):
+    records = load(results)[0]
+    (board,) = boards(records)
+    files = sorted((results / "curves").rglob("*.json"))
+    own = belonging(records, [json.loads(path.read_text()) for path in files])
+    colours = style.palette({record["method"] for record in records})
+    return Material(board, colours, {r["method"]: r["params"] for r in records}, list(own.values()))
+
+
+def row_file(results, scenario, method, seed, kind="rows"):
+    return results / kind / "toy_digits" / scenario / f"{method.replace(':', '_')}-s{seed}.json"
+
+
+def change(path, **fields):
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def drawn(kind, given):
+    with style.look():
+        return {drawing.name: drawing.figure for drawing in kind.draw(given)}
+
+
+def lines(axis):
+    return {line.get_label(): line for line in axis.lines if not line.get_label().startswith("_")}
+
+
+def test_every_figure_there_are_numbers_for_is_written(results):
+    found, notes = draw_all(load(results)[0], [results], results / "out")
+    assert notes == []
+    names = [name for name, _ in found]
+    assert names == [
+        f"{kind}-toy_digits"
+        for kind in ("heatmap_corruption", "roc", "histograms", "risk_coverage", "reliability",
+                     "ranks", "cost_quality")
+    ]  # fmt: skip
+    for name in names:
+        assert (results / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (results / "out" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert all(caption.startswith("toy_digits (preset smoke;") for _, caption in found)
+
+
+def test_without_curves_the_other_figures_come_and_a_line_says_so(results):
+    shutil.rmtree(results / "curves")
+    (note,) = write_gallery(load(results)[0], [results], results)
+    text = (results / "paper" / "figures.md").read_text()
+    assert note.startswith("toy_digits (preset smoke; cpu, 2 threads): no curves, so neither ROC")
+    assert "heatmap_corruption-toy_digits.png" in text
+    assert "- toy_digits" in text
+    assert "roc-" not in text
+
+
+def test_the_roc_curve_is_the_mean_over_views_and_seeds(results):
+    axis = drawn(shift, material(results))["roc"].axes[0]
+    assert axis.get_title() == "near"
+    curve = lines(axis)["ensemble"].get_ydata()
+    expected = [(max(0.2, i / 50) + max(0.4, i / 50)) / 2 for i in range(51)]
+    assert curve == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("scenario", ["cross_dataset", "clean"])
+def test_a_method_that_lacks_a_curve_is_not_drawn(results, scenario):
+    row_file(results, scenario, "ensemble", 1, "curves").unlink()
+    kind, name = (shift, "roc") if scenario == "cross_dataset" else (answers, "risk_coverage")
+    found = lines(drawn(kind, material(results))[name].axes[0])
+    assert set(found) == {"chance", MC, "standard"}
+
+
+def test_curves_of_older_rows_are_not_drawn(results):
+    for seed in (0, 1):
+        change(row_file(results, "clean", "ensemble", seed), key="measured again")
+    found = drawn(answers, material(results))
+    assert "ensemble" not in lines(found["risk_coverage"].axes[0])
+    assert [axis.get_title() for axis in found["reliability"].axes] == [
+        "chance", MC.replace(":", "\n"), "standard",
+    ]  # fmt: skip
+
+
+def test_reliability_pools_the_answers_of_all_seeds():
+    table = answers.pooled([[[10, 900, 1000], [0, 0, 0]], [[30, 700, 600], [0, 0, 0]]])
+    assert table.to_dict("records") == [{"n": 40, "confidence": 0.75, "accuracy": 0.7}]
+
+
+def test_the_heat_map_has_a_dash_for_what_is_not_complete(results):
+    path = row_file(results, "corruption", "ensemble", 0)
+    rows = json.loads(path.read_text())["rows"]
+    change(path, rows=[row for row in rows if row["view"] != "fog"])
+    axis = drawn(heatmap, material(results))["heatmap_corruption"].axes[0]
+    methods = [label.get_text() for label in axis.get_xticklabels()]
+    views = [label.get_text() for label in axis.get_yticklabels()]
+    assert views[-1] == "mean"
+    texts = {
+        (views[int(text.get_position()[1])], methods[int(text.get_position()[0])]): text.get_text()
+        for text in axis.texts
+    }
+    assert texts["fog", "ensemble"] == texts["mean", "ensemble"] == "–"
+    assert texts["mean", MC] == ".69"  # 0.68 and 0.6933, as in the table
+    assert len(axis.texts) == len(methods) * len(views)
+
+
+def test_ranks_are_those_of_the_leaderboard(results):
+    given = material(results)
+    axis = drawn(ranks, given)["ranks"].axes[0]
+    expected = leaderboard(given.frame).rank.dropna().sort_values()
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(expected.index)
+    assert [x for x, _ in axis.collections[1].get_offsets()] == pytest.approx(list(expected))
+
+
+def test_bars_join_what_nemenyi_does_not_tell_apart():
+    means = pd.Series([1.0, 2.0, 2.5, 4.0, 7.0])
+    assert ranks.cliques(means, 1.6) == [(0, 2), (2, 3)]
+    assert ranks.cliques(means, 0.1) == []
+    assert ranks.cliques(means, 9) == [(0, 4)]
+
+
+def test_a_partial_method_is_neither_ranked_nor_priced(results):
+    row_file(results, "corruption", "ensemble", 1).unlink()
+    given = material(results)
+    (axis,) = drawn(ranks, given)["ranks"].axes
+    assert "ensemble" not in [label.get_text() for label in axis.get_yticklabels()]
+    assert "ensemble" not in lines(drawn(cost, given)["cost_quality"].axes[0])
+
+
+def with_sweep(results, lacking=None):
+    """Make "ensemble" one of depth 8, and depths 2 and 4 of the other methods."""
+    for path in list((results / "rows").rglob("ensemble-*.json")):
+        record = json.loads(path.read_text())
+        change(path, params={"depth": 8})
+        for depth in (2, 4):
+            if (depth, record["seed"], record["scenario"]) != lacking:
+                copy = record | {"method": f"ensemble:depth={depth}", "params": {"depth": depth}}
+                path.with_name(f"ensemble_depth={depth}-s{record['seed']}.json").write_text(
+                    json.dumps(copy)
+                )
+
+
+def test_a_sweep_is_drawn_with_the_default_among_its_values(results):
+    assert material(results).sweeps == {}
+    with_sweep(results)
+    given = material(results)
+    points = {2.0: "ensemble:depth=2", 4.0: "ensemble:depth=4", 8.0: "ensemble"}
+    assert given.sweeps == {("ensemble", "depth"): points}
+    assert given.methods == ["chance", "ensemble", MC, "standard"]
+    left, right = drawn(sweep, given)["sweep_ensemble_depth"].axes
+    assert left.lines[0].get_xdata() == pytest.approx([2, 4, 8])
+    assert left.lines[0].get_ydata() == pytest.approx([0.975] * 3)
+    assert set(right.get_legend_handles_labels()[1]) == {"near", "far", "corruption"}
+
+
+def test_a_value_that_is_not_complete_is_not_in_the_curve(results):
+    with_sweep(results, lacking=(4, 1, "clean"))
+    left, _ = drawn(sweep, material(results))["sweep_ensemble_depth"].axes
+    assert left.lines[0].get_xdata() == pytest.approx([2, 8])
+
+
+def test_colours_do_not_depend_on_what_else_is_drawn():
+    few = style.palette(["redecnn", "standard"])
+    many = style.palette(["a", "b", "redecnn", "redecnn:depth=2", "standard"])
+    assert {name: many[name] for name in few} == few
+    assert len(set(many.values())) == 5
+
+
+def test_lines_of_one_colour_family_differ_in_dashes():
+    methods = ["dropout", "dropout:rate=0.1", "standard"]
+    looks = [style.line(name, methods, style.palette(methods)) for name in methods]
+    assert looks[0]["linestyle"] != looks[1]["linestyle"]
+    assert looks[0]["marker"] != looks[2]["marker"]
+
+
+def test_a_figure_of_too_many_methods_drops_variants():
+    many = ["redecnn", *(f"redecnn:compose={i}" for i in range(20))]
+    assert style.legible(many) == ["redecnn"]
+    assert style.legible(many[:5]) == many[:5]
