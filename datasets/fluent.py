@@ -1,0 +1,74 @@
+"""Fluent Speech Commands: what people say to the appliances of their home."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from .base import Task
+from .errors import DataError
+from .speech import Clip, Listing, Part, Speech
+from .store import damaged
+
+FILES: dict[Part, str] = {
+    "train": "train_data.csv",
+    "val": "valid_data.csv",
+    "test": "test_data.csv",
+}
+
+
+class Fluent(Speech):
+    """30 043 commands of 97 speakers, 16 kHz, by 6 actions; official parts, disjoint in speakers.
+
+    A command is a sentence, so four seconds of it are seen; there is no download without a form.
+    """
+
+    name = "fluent"
+    source = "Lugosch et al. 2019, arXiv:1904.03670"
+    content = frozenset({"spoken command"})
+    task = Task(
+        (1, 32, 32),
+        ("action",),
+        ("activate", "bring", "change language", "deactivate", "decrease", "increase"),
+    )
+    split = "official parts"
+    count = 30_043
+    unseen_speakers = True
+    seconds = 4
+    folder = "fluent_speech_commands_dataset"  # as torchaudio names it
+    remedy = "put the published one back"
+
+    def place(self) -> Path | None:
+        found = self.store.find(f"{self.folder}/data/{FILES['train']}")
+        return found.parent.parent if found else None
+
+    def absent(self) -> DataError:
+        file = f"{self.folder}/data/{FILES['train']}"
+        hint = f"Ask fluent.ai for it and unpack {self.folder}/ into one of these folders"
+        return self.store.missing(self.name, file, "it has no open download", hint)
+
+    def listed(self, place: Path) -> Listing:
+        return {part: self._rows(place, place / "data" / file) for part, file in FILES.items()}
+
+    def download(self) -> None:
+        if self.place() is None:
+            raise self.absent()
+
+    def _rows(self, place: Path, table: Path) -> list[Clip]:
+        """The recordings of one part, as its table lists them."""
+        try:
+            with table.open(encoding="utf-8", newline="") as file:
+                return [
+                    self._clip(place, row, number)
+                    for number, row in enumerate(csv.DictReader(file), start=2)
+                ]
+        except (OSError, ValueError, csv.Error) as error:
+            raise damaged(self.name, table, error, self.remedy) from error
+
+    def _clip(self, place: Path, row: dict[str, str | None], number: int) -> Clip:
+        path, action, speaker = (row.get(key) for key in ("path", "action", "speakerId"))
+        if not path or not speaker or action not in self.task.classes:
+            raise ValueError(f"line {number} lacks a path, a speakerId, or one of the six actions")
+        if not (place / path).is_file():
+            raise ValueError(f"line {number} names {path}, which is not there")
+        return Clip(place / path, "", self.task.classes.index(action), speaker)

@@ -1,0 +1,184 @@
+"""Speech Commands: single words that a small device listens for."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from .base import Task, derive_seed
+from .errors import DataError
+from .speech import Clip, Listing, Part, Speech, members, read_wav
+from .store import damaged, draft
+
+WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+SILENCE, UNKNOWN, NOISE = "_silence_", "_unknown_", "_background_noise_"
+DIGITS = frozenset(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
+PIECES: Mapping[int, Part] = {0: "test", 1: "val"}  # of every ten seconds of noise
+OTHER_WORDS = 15  # that are neither in the task nor a digit: a share of this size equals one word
+URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
+SHA256 = "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"  # as in torchaudio
+LISTS: dict[Part, tuple[str, str]] = {  # the official list, and that of a subset
+    "train": ("", "subset_training_list.txt"),
+    "val": ("validation_list.txt", "subset_validation_list.txt"),
+    "test": ("testing_list.txt", "subset_testing_list.txt"),
+}
+
+
+class Chosen(NamedTuple):
+    """Where each "word/file.wav" is, which of them make up each part, and by which lists.
+
+    A place is a file and "", or an archive and its member.
+    """
+
+    found: Mapping[str, tuple[Path, str]]
+    names: Mapping[Part, list[str]]
+    subset: bool
+
+
+class SpeechCommands(Speech):
+    """Ten words, silence and unknown words, 16 kHz; official lists, disjoint in speakers.
+
+    Where the official lists leave nothing to train on, as with the official test part alone,
+    ``subset_{training,validation,testing}_list.txt`` are read, and the set is called after the
+    number of recordings they list, such as "speechcommands-3300". The ten spoken digits are no
+    part of the unknown words: digits are outliers here, and these words are for digits. The
+    full set has no such class of its own: a fifteenth of the fifteen other words makes it, and
+    each second of the background noise is a recording of silence, every tenth for testing.
+    """
+
+    name = "speechcommands"
+    source = "Warden 2018, arXiv:1804.03209 (version 0.02, CC BY 4.0)"
+    content = frozenset({"spoken word"})
+    task = Task((1, 32, 32), ("word",), (*WORDS, SILENCE, UNKNOWN))
+    split = "official lists"
+    count = 0  # what is whole is told by the lists
+    unseen_speakers = True
+    folder = "SpeechCommands/speech_commands_v0.02"  # as torchaudio names it
+
+    def place(self) -> Path | None:
+        return self.store.find(self.folder)
+
+    def extent(self) -> str:
+        with suppress(DataError):  # raised again when the recordings are read
+            if self.place() is not None and self._chosen.subset:
+                return f"-{sum(map(len, self._chosen.names.values()))}"
+        return ""
+
+    def where(self) -> str | None:
+        place = self.place()
+        lists = "subset_*_list.txt" if self.extent() else "validation_list.txt, testing_list.txt"
+        return None if place is None else f"{place} ({self.label}; parts by {lists})"
+
+    def listed(self, place: Path) -> Listing:
+        listing = {part: self._clips(place, names) for part, names in self._chosen.names.items()}
+        if not any(name.startswith(SILENCE) for name in self._chosen.found):
+            for part, pieces in self._noise(place).items():
+                listing[part] += pieces
+        return listing
+
+    def download(self) -> None:
+        """Fetch and unpack the whole set (2.3 GB packed)."""
+        if self.place() is not None:
+            return
+        try:
+            with draft(self.store.root / self.folder) as target:
+                archive = target.with_suffix(".tar.gz")
+                _fetch(archive)
+                with tarfile.open(archive) as packed:
+                    packed.extractall(target, filter="data")
+        except (OSError, RuntimeError, EOFError, tarfile.TarError) as error:
+            reason = f"the download failed: {' '.join(str(error).split())}"
+            raise self.store.missing(self.name, self.folder, reason) from error
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        """The official parts; those of the subset where they leave nothing to train on."""
+        place = self.place() or Path()
+        found = self._words(place)
+        official = {part: self._list(place, lists[0]) for part, lists in LISTS.items()}
+        listed = {*official["val"], *official["test"]}
+        official["train"] = [name for name in found if name not in listed]
+        if official["train"]:
+            return Chosen(found, official, subset=False)
+        names = {part: self._list(place, lists[1]) for part, lists in LISTS.items()}
+        return Chosen(found, names, subset=True)
+
+    def _words(self, place: Path) -> dict[str, tuple[Path, str]]:
+        """Every recording of the task below a folder, whether its word is packed or not."""
+        found: dict[str, tuple[Path, str]] = {}
+        for path in sorted(place.iterdir()):
+            word = path.name.removesuffix(".zip")
+            if word == NOISE or not (path.is_dir() or path.suffix == ".zip"):
+                continue
+            for file, member in members(self.name, path):
+                found.setdefault(f"{word}/{Path(member or file).name}", (file, member))
+        thin = not any(name.startswith(UNKNOWN) for name in found)
+        return {name: at for name, at in found.items() if class_of(name, thin=thin) is not None}
+
+    def _list(self, place: Path, file: str) -> list[str]:
+        """The lines of a list; none where it is not there."""
+        try:
+            path = place / file
+            return path.read_text("utf-8").split() if path.is_file() else []
+        except (OSError, ValueError) as error:
+            raise damaged(self.name, place / file, error) from error
+
+    def _clips(self, place: Path, names: list[str]) -> list[Clip]:
+        found, clips = self._chosen.found, []
+        thin = not any(name.startswith(UNKNOWN) for name in found)
+        for name in names:
+            word = class_of(name, thin=thin)
+            if word is None:
+                continue
+            if name not in found:
+                raise damaged(self.name, place, f"its lists name {name}, which is not there")
+            clips.append(Clip(*found[name], self.task.classes.index(word), speaker_of(name)))
+        return clips
+
+    def _noise(self, place: Path) -> dict[Part, list[Clip]]:
+        """Each second of the background noise as a recording of silence."""
+        label = self.task.classes.index(SILENCE)
+        found: dict[Part, list[Clip]] = {part: [] for part in LISTS}
+        for path, _ in members(self.name, place / NOISE) if (place / NOISE).is_dir() else []:
+            try:
+                rate, wave = read_wav(path.read_bytes())
+            except (OSError, ValueError) as error:
+                raise damaged(self.name, path, error) from error
+            for second in range(len(wave) // rate):
+                part: Part = PIECES.get(second % 10, "train")
+                found[part].append(Clip(path, "", label, "", second))
+        return found
+
+
+def class_of(name: str, *, thin: bool) -> str | None:
+    """Return the class of a recording, or None if it is no part of the task.
+
+    ``thin`` says that other words are the unknown ones, and that a share of them is enough.
+    """
+    folder, _, file = name.partition("/")
+    if folder in WORDS or folder == SILENCE:
+        return folder
+    if folder == UNKNOWN:
+        return None if file.partition("_")[0] in DIGITS else UNKNOWN
+    if not thin or folder in DIGITS:
+        return None
+    kept = derive_seed("speechcommands", UNKNOWN, name) % OTHER_WORDS == 0
+    return UNKNOWN if kept else None
+
+
+def speaker_of(name: str) -> str:
+    """Return who speaks in a recording; "" in silence."""
+    found = re.search(r"([^/_]+)_nohash_", name)
+    return found[1] if found else ""
+
+
+def _fetch(archive: Path) -> None:
+    """Download the archive and check it against the sum that torchaudio has for it."""
+    from torch.hub import download_url_to_file
+
+    download_url_to_file(URL, str(archive), hash_prefix=SHA256, progress=True)
