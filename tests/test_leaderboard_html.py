@@ -324,7 +324,7 @@ def test_a_choice_is_kept_in_the_address(tab, toy):
     tab.goto(toy.as_uri())
     tab.select_option("[name=scenario]", "corruption")
     tab.fill("[name=find]", "method_1")
-    assert tab.url.endswith("#scenario=corruption&find=method_1")
+    assert tab.evaluate("location.hash") == "#scenario=corruption&find=method_1"
     tab.reload()
     assert tab.input_value("[name=scenario]") == "corruption"
     assert names(tab) == ["method_1"]
@@ -517,3 +517,8 @@ def test_forty_methods_on_sixty_views_load_and_sort_within_a_second(tab, tmp_pat
     print(f"{path.stat().st_size} bytes; load {min(loads):.0f} ms, sort {min(sorts):.0f} ms")
     assert min(loads) < 1000
     assert min(sorts) < 1000
+
+
+def test_nothing_complete_is_ranked_as_nothing():
+    found = html.ranks(np.full((2, 3), np.nan), ["a", "b"], html.METRICS["auroc"])
+    assert (found["order"], found["best"], found["methods"]) == ([], [], 0)

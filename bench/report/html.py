@@ -260,9 +260,10 @@ def ranks(cells: NDArray[np.float64], methods: list[str], metric: Metric) -> dic
     sign = -1 if metric.better == "higher" else 1
     found = rankdata(np.round(sign * cells[complete], 9), axis=0)
     mean = np.full(len(cells), np.nan)
-    mean[complete] = found.mean(axis=1)
+    if found.size:
+        mean[complete] = found.mean(axis=1)
     difference = critical_difference(*found.shape)
-    limit = np.nanmin(mean) + np.nan_to_num(difference) if len(complete) else np.nan
+    limit = mean[complete].min(initial=np.inf) + np.nan_to_num(difference)
     return {
         "mean": whole(mean, 2),
         "order": sorted(complete.tolist(), key=lambda i: (mean[i], methods[i])),
