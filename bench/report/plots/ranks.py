@@ -48,13 +48,14 @@ def _diagram(axis, means: pd.Series, difference: float, colours: style.Palette) 
         axis.annotate(f"{mean:.2f}", (mean, place), **beside)
     groups, span = cliques(means, difference), means.max() - 1
     for i, (first, last) in enumerate(groups):
-        at = means.max() + (0.14 + 0.035 * i) * span
+        at = means.max() + (0.2 + 0.035 * i) * span
         axis.plot([at, at], [first - 0.2, last + 0.2], color="black", linewidth=2,
                   solid_capstyle="butt")  # fmt: skip
     axis.plot([1, 1 + difference], [-1, -1], color="black", linewidth=1, marker="|", markersize=4)
-    axis.annotate(f"critical difference {difference:.2f}", (1 + difference, -1), **beside)
-    right = means.max() + (0.14 + 0.035 * len(groups)) * span
-    axis.set(xlim=(1 - 0.03 * span, right), ylim=(len(means) - 0.4, -1.7))
+    above = beside | {"xytext": (0, 3), "ha": "center", "va": "bottom"}
+    axis.annotate(f"critical difference {difference:.2f}", (1 + difference / 2, -1), **above)
+    right = max(means.max() + (0.2 + 0.035 * len(groups)) * span, 1 + difference)
+    axis.set(xlim=(1 - 0.03 * span, right + 0.03 * span), ylim=(len(means) - 0.4, -2.2))
     axis.set(xlabel="mean rank (1 is best)", yticks=places, yticklabels=means.index)
     axis.grid(visible=False, axis="y")
     sns.despine(ax=axis, left=True)
