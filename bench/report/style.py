@@ -80,8 +80,10 @@ def _file(figure: Figure, kind: str) -> bytes:
     buffer = BytesIO()
     # no date inside: the same rows give the same file
     metadata = {"CreationDate": None} if kind == "pdf" else {"Software": None}
-    tight = {"bbox_inches": "tight", "pad_inches": 0.02}  # the layout cuts long turned labels
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, **tight)
+    figure.savefig(
+        buffer, format=kind, dpi=DPI, metadata=metadata,
+        bbox_inches="tight", pad_inches=0.02,  # the layout cuts long turned labels
+    )  # fmt: skip
     return buffer.getvalue()
 
 

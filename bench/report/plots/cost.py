@@ -26,6 +26,8 @@ def draw(given: Material) -> Iterator[Drawing]:
     cost = cost[cost > 0]
     if len(cost) < 2:
         return
+    from matplotlib.ticker import LogLocator
+
     figure = style.canvas(2.6)
     axis = figure.subplots()
     for name in cost.index:
@@ -33,7 +35,7 @@ def draw(given: Material) -> Iterator[Drawing]:
         axis.plot(cost[name], quality[name], **how)
     axis.set(xlabel=label, ylabel="mean AUROC")
     axis.set_xscale("log", subs=[])
-    axis.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1)
     caption = (
