@@ -15,7 +15,7 @@ from datasets.base import Split, Task
 from datasets.errors import DataError
 from methods.base import Method
 from methods.decnn import DecNN
-from methods.grad import Grad, Reversed
+from methods.grad import Grad, Reversed, balance
 from methods.linear import Linear
 from methods.redecnn import ReDecNN, recursive_loss
 from methods.resnet18 import ResNet18
@@ -200,3 +200,8 @@ def test_resnet18_takes_small_and_coloured_images():
     with torch.random.fork_rng():
         model = ResNet18().build(task).eval()
     assert model(torch.rand(2, 3, 8, 8)).shape == (2, 2, 3)
+
+
+def test_both_values_of_an_attribute_weigh_alike():
+    assert balance(torch.tensor([[0], [0], [0], [1]])).tolist() == pytest.approx([2 / 3, 2.0])
+    assert balance(torch.zeros(4, 1, dtype=torch.long))[0] == 0.5
