@@ -27,6 +27,20 @@ DATA = click.option(
 )  # fmt: skip
 
 
+def _folders(context: click.Context, option: click.Parameter, text: str) -> list[Path]:
+    """Read results folders separated by commas; a comma may also be part of a folder's name."""
+    parts = [text] if Path(text).exists() else [part for part in text.split(",") if part.strip()]
+    if not parts:
+        raise UsageError(f"--results takes folders separated by commas, not '{text}'")
+    return [Path(part) for part in parts]
+
+
+MERGED = click.option(
+    "--results", "folders", default="results", show_default=True, callback=_folders,
+    help="Folders with rows, separated by commas; the first goes first where they differ.",
+)  # fmt: skip
+
+
 class _Group(click.Group):
     """Turns a user's mistake into one line and exit code 2."""
 
@@ -150,14 +164,42 @@ def _show_plan(jobs: list[Job], settings: Settings) -> None:
 
 @main.command()
 @click.option("--figures/--no-figures", default=True, help="Draw figures as well as tables.")
-@RESULTS
-def report(results: Path, figures: bool) -> None:
+@click.option("--paper", is_flag=True, help="The paper's tables too, our numbers beside its own.")
+@click.option("--missing", is_flag=True,
+              help="Only list the runs that the paper's tables lack, as a script.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default=None,
+              help="Folder to write to [default: the first of --results].")  # fmt: skip
+@MERGED
+def report(
+    folders: list[Path], out: Path | None, figures: bool, paper: bool, missing: bool
+) -> None:
     """Render tables and figures from the rows that are there."""
+    results = out or folders[0]
+    if missing:
+        from .report.paper import shortfall
+
+        for line in shortfall(*folders):
+            click.echo(line)
+        return
     from .closing import draw
 
-    for problem in draw(results, figures=figures):
+    for problem in draw(results, figures=figures, paper=paper, sources=folders):
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"-> {results / 'README.md'}")
+
+
+@main.command()
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True,
+              help="File to write: .csv, .json or .parquet.")  # fmt: skip
+@MERGED
+def export(folders: list[Path], out: Path) -> None:
+    """Write every row to one file that pandas reads in one call (docs/schema.md)."""
+    from .export import export as write
+
+    lines, problems = write(folders, out)
+    for problem in problems:
+        click.echo(f"bench: {problem}", err=True)
+    click.echo(f"{lines} lines -> {out}")
 
 
 @main.command()
@@ -200,6 +242,48 @@ def compare(first: str, second: str, **options: Any) -> None:
                 f"{'' if found.interval.holds_zero() else '  *'}"
             )
     click.echo("* the 95 % interval excludes 0; it covers the choice of inputs, not of seeds")
+
+
+@main.command()
+@click.option("--methods", default="redecnn", show_default=True, help="decnn or redecnn.")
+@click.option("--datasets", default="digits", show_default=True, help="Data set.")
+@click.option("--seed", default="0", show_default=True, help="Seed of the fit.")
+@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("explore.html"),
+              show_default=True, help="File to write.")  # fmt: skip
+@RESULTS
+@DATA
+def explore(seed: str, output: Path, **options: Any) -> None:
+    """Write a page in which a DecNN or ReDecNN runs: decodings, paths, votes."""
+    from .console import Console
+    from .explore import write
+
+    jobs, settings = _plan(**options, scenarios="clean", seeds=seed)
+    if len(jobs) != 1:
+        raise UsageError(f"explore shows one method on one data set from one seed, not {len(jobs)}")
+    with Console() as console:
+        write(jobs[0], settings, console, output)
+    click.echo(f"-> {output} ({output.stat().st_size / 1e6:.1f} MB)")
+
+
+@main.command()
+@click.option("--methods", default="redecnn", show_default=True, help="Names, globs, name:key=v.")
+@click.option("--datasets", default="digits", show_default=True, help="Data sets.")
+@click.option("--seed", default="0", show_default=True, help="Seed of the fits.")
+@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@RESULTS
+@DATA
+def draw(seed: str, **options: Any) -> None:
+    """Draw decoded activations, paths, the least sure inputs and the corruptions."""
+    from .console import Console
+    from .pictures import draw as draw_all
+
+    jobs, settings = _plan(**options, scenarios="clean", seeds=seed)
+    with Console() as console:
+        for path in draw_all(jobs, settings, console):
+            console.say(f"-> {path}")
 
 
 @main.command("list")

@@ -1,0 +1,204 @@
+"""Figures of single inputs: the right pictures, in the right order, with the right words."""
+
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+import torch
+from click.testing import CliRunner
+
+from bench import pictures
+from bench.cache import Cache
+from bench.cli import main
+from bench.console import Console
+from bench.device import resolve
+from bench.fits import Fitter
+from bench.report import style
+from bench.rows import slug
+from bench.specimens import headline
+from bench.subject import Subject
+from datasets.base import Task
+from datasets.digits import Digits
+from methods.chance import Chance
+from methods.redecnn import ReDecNN
+
+TRAINED = dict(epochs=20, lr=0.005)  # long enough for classes to differ from input to input
+METHOD = "redecnn:" + ",".join(f"{name}={value}" for name, value in TRAINED.items())
+
+
+def run(*words: object, code: int = 0) -> str:
+    done = CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def subject_of(folder: Path, method, data=None) -> Subject:
+    data = data or Digits()
+    console = Console(quiet=True)
+    fitter = Fitter(data, 0, "smoke", resolve("cpu"), Cache(folder / "cache"), console)
+    return Subject(method.name, method, 0, fitter)
+
+
+def redecnn(**params) -> ReDecNN:
+    return ReDecNN(**ReDecNN.defaults("smoke") | TRAINED | params)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    run("draw", "--methods", f"{METHOD},standard", "--preset", "smoke", "--results", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def subject(results):
+    return subject_of(results, redecnn())
+
+
+@pytest.fixture(scope="module")
+def net(subject):
+    return pictures.decodable(subject.fitted().method)
+
+
+def test_every_figure_is_there_as_png_and_pdf(results):
+    found = sorted(path.name for path in (results / "figures").iterdir())
+    names = [
+        "corruptions-digits", "uncertain-digits-standard",
+        *(f"{kind}-digits-{slug(METHOD)}" for kind in ("decoded", "path", "uncertain")),
+    ]  # fmt: skip
+    assert found == sorted(f"{name}.{kind}" for name in names for kind in ("png", "pdf"))
+
+
+def test_figures_are_as_wide_as_a_column_or_a_page(results):
+    for path in (results / "figures").glob("*.png"):
+        inches = matplotlib.image.imread(path).shape[1] / style.DPI
+        page = path.name.startswith(("decoded", "path"))
+        assert inches == pytest.approx(style.PAGE if page else style.WIDTH, abs=0.05)
+
+
+def test_drawing_again_gives_the_same_bytes(results, tmp_path):
+    (tmp_path / "cache").symlink_to(results / "cache")
+    run("draw", "--methods", METHOD, "--preset", "smoke", "--results", tmp_path)
+    for path in (tmp_path / "figures").iterdir():
+        assert path.read_bytes() == (results / "figures" / path.name).read_bytes()
+
+
+def test_layers_are_decoded_in_order(net, subject):
+    x = subject.test.floats(slice(0, 1))[0]
+    shown = pictures.layer_by_layer(net, x)
+    h = net.classifier.activations(x[None])
+    assert torch.equal(shown[0].image, x)
+    for layer in range(3):
+        torch.testing.assert_close(shown[1 + layer].image, net.decoder(h[layer])[0].detach())
+    probs = net.classifier(shown[2].image[None]).softmax(-1)[0].detach()
+    torch.testing.assert_close(shown[2].probs, probs)
+
+
+def test_a_path_decodes_what_was_decoded(net, subject):
+    x = subject.test.floats(slice(0, 1))[0]
+    shown = pictures.along(net, x, [2, 0])
+    first = pictures.decodings(net, x[None])[2]
+    torch.testing.assert_close(shown[1].image, first[0])
+    torch.testing.assert_close(shown[2].image, pictures.decodings(net, first)[0, 0])
+
+
+def labels(figure) -> list[list[str]]:
+    return [[axis.get_title(), axis.get_xlabel()] for axis in figure.axes]
+
+
+def test_each_decoding_is_named_and_says_class_and_probability(net, subject):
+    figure = pictures.decoded(subject, net)
+    assert [title for title, _ in labels(figure)[:4]] == ["$x$"] + [
+        f"$g(h_{layer})$" for layer in (1, 2, 3)
+    ]
+    shown = pictures.layer_by_layer(net, subject.test.floats(subject.test.y[:, 0] == 0)[0])
+    assert [said for _, said in labels(figure)[:4]] == [
+        pictures.words(one.probs, subject.data) for one in shown
+    ]
+    for axis, one in zip(figure.axes[:4], shown, strict=True):
+        same = one.probs.argmax() == shown[0].probs.argmax()
+        assert axis.xaxis.label.get_color() == (pictures.SAME if same else pictures.OTHER)
+
+
+def test_the_film_strip_names_its_layers(net, subject):
+    titles = [title for title, _ in labels(pictures.path(subject, net))]
+    assert titles[:4] == ["$x$", "$g(h_1)$", "$g(h_2)$", "$g(h_3)$"]
+    assert titles[4] == "$x_0 = x$"
+    assert all(f"$x_{d} = g(h_" in titles[4 + d] for d in (1, 2))  # smoke walks two steps
+
+
+def test_the_surest_come_first_and_the_least_sure_last(subject):
+    figure = pictures.uncertain(subject)
+    shown = [float(said.split("\n")[1]) for _, said in labels(figure)]
+    unsure = headline(subject)(subject.predict(subject.clean).probs)
+    half = pictures.EXTREMES
+    assert shown[:half] == pytest.approx(unsure.sort().values[:half].tolist(), abs=5e-4)
+    assert shown[half:] == pytest.approx(
+        unsure.sort(descending=True).values[:half].tolist(), abs=5e-4
+    )
+
+
+def test_a_method_that_is_alike_unsure_of_everything_has_no_such_figure(tmp_path):
+    assert pictures.uncertain(subject_of(tmp_path, Chance())) is None
+
+
+def test_all_corruptions_of_one_input_are_shown(subject):
+    names = [said for _, said in labels(pictures.corruptions(subject)) if said]
+    assert len(names) == 16
+    assert names[0] == "as it is"
+    assert "dotted line" in names
+
+
+class Spoken(Digits):
+    """Digits that pass for spectrograms."""
+
+    name = "digits"
+    kind = "speech"
+
+
+def test_of_speech_every_second_layer_of_three_examples_is_shown(tmp_path):
+    spoken = subject_of(tmp_path, redecnn(blocks=4), Spoken())
+    net = pictures.decodable(spoken.fitted().method)
+    figure = pictures.decoded(spoken, net)
+    assert [title for title, _ in labels(figure)[:3]] == ["$x$", "$g(h_2)$", "$g(h_4)$"]
+    assert len(figure.axes) == 9
+    assert figure.axes[0].images[0].get_cmap().name == "magma"
+    x = spoken.test.floats(pictures._examples(spoken))[0]
+    shown = pictures.layer_by_layer(net, x)
+    assert labels(figure)[1][1] == pictures.words(shown[2].probs, spoken.data)
+
+
+def test_of_many_targets_a_few_are_put_in_words():
+    class Portraits(Digits):
+        task = Task((1, 8, 8), ("Bald", "Male", "No_Beard", "Smiling"), ("no", "yes"))
+
+    probs = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.001, 0.999]])
+    assert pictures.words(probs, Portraits()) == "Smiling >.99\nMale .10"
+
+
+def test_pictures_of_people_are_named_so_and_kept_out_of_the_reference(
+    results, tmp_path, monkeypatch
+):
+    (tmp_path / "cache").symlink_to(results / "cache")
+    monkeypatch.setattr(Digits, "kind", "face")
+    words = ["draw", "--methods", METHOD, "--preset", "smoke", "--results"]
+    run(*words, tmp_path)
+    names = [path.name for path in (tmp_path / "figures").iterdir()]
+    assert len(names) == 8
+    assert all("-faces-digits" in name for name in names)
+    assert "never committed" in run(*words, tmp_path / "reference", code=2)
+    assert not (tmp_path / "reference").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_mistake(results, tmp_path):
+    (tmp_path / "figures").write_text("")
+    (tmp_path / "cache").symlink_to(results / "cache")
+    output = run("draw", "--preset", "smoke", "--results", tmp_path, code=2)
+    assert "choose another folder with --results" in output
+
+
+def test_maps_of_a_convolutional_net_are_decoded_and_drawn(tmp_path):
+    maps = subject_of(tmp_path, redecnn(backbone="cnn", channels=8, epochs=1))
+    net = pictures.decodable(maps.fitted().method)
+    assert pictures.decodings(net, maps.test.floats(slice(0, 2))).shape == (3, 2, 1, 8, 8)
+    assert len(pictures.path(maps, net).axes) == 8
