@@ -103,7 +103,6 @@ class Split:
         return 1 - values[:, column] if turned else values[:, column]
 
 
-
 def attribute_place(name: str, known: tuple[str, ...]) -> tuple[int, bool]:
     """Return where an attribute is among those known, and whether it stands there turned around.
 
