@@ -15,7 +15,7 @@ from bench import curves
 from bench.cli import main
 from bench.metrics import calibration, detection
 from bench.report import style
-from bench.report.figures import belonging, draw_all, write_gallery
+from bench.report.figures import belonging, draw_all, single_inputs, write_gallery
 from bench.report.frames import boards, load
 from bench.report.leaderboard import leaderboard
 from bench.report.plots import Material, answers, cost, heatmap, ranks, shift, sweep
@@ -341,3 +341,10 @@ def test_a_figure_of_too_many_methods_drops_variants():
     many = ["redecnn", *(f"redecnn:compose={i}" for i in range(20))]
     assert style.legible(many) == ["redecnn"]
     assert style.legible(many[:5]) == many[:5]
+
+
+def test_figures_of_single_inputs_are_shown_where_they_were_drawn(tmp_path):
+    for name in ("path-toy-redecnn", "corruption-toy", "corruptions-toy"):
+        (tmp_path / f"{name}.png").touch()
+    found = [name for name, _ in single_inputs(tmp_path)]
+    assert found == ["path-toy-redecnn", "corruptions-toy"]

@@ -15,7 +15,7 @@ from bench.report import formats, stats
 from bench.report.frames import Board, board_of, boards, seeds
 from bench.report.leaderboard import COLUMNS, DETECTION, Column
 from bench.report.plots import Draw, Material, answers, cost, heatmap, ranks, shift, sweep
-from bench.report.style import Palette, canvas, look, palette, saved
+from bench.report.style import MOST, Palette, canvas, look, palette, saved
 from bench.rows import read_all
 
 if TYPE_CHECKING:  # seaborn takes two seconds: a report without figures does not wait for it
@@ -42,15 +42,36 @@ MEASURED = {  # what to draw where nothing is detected
 }
 
 
+MANY = f"Lines show at most {MOST} methods: of more, those without parameters.\n"
+SINGLE = {  # what `bench draw` writes -> caption
+    "decoded": "Test inputs decoded from every layer, with the class and probability that the "
+    "network gives each decoding (appendix A.3; for speech, figure 2).",
+    "path": "An input the network is least sure of and still gets right: decoded from every layer "
+    "(figure 1), and along one path of the recursion.",
+    "uncertain": "The inputs of lowest and of highest uncertainty (appendix A.5).",
+    "corruptions": "One test input under every corruption (appendix A.4).",
+}
+
+
 def write_gallery(
     records: list[dict[str, Any]], folders: Sequence[Path], results: Path
 ) -> list[str]:
     """Draw the paper's figures, and a page that shows them; return a line for each left out."""
     drawn, notes = draw_all(records, folders, results / "figures")
+    drawn += single_inputs(results / "figures")
     pictures = [f"![{name}](../figures/{name}.png)\n\n{text}\n" for name, text in drawn]
     left_out = [f"- {formats.markdown_escape(note)}" for note in notes]
-    formats.write(results / GALLERY, "\n".join(["# Figures\n", *pictures, *left_out, ""]))
+    formats.write(results / GALLERY, "\n".join(["# Figures\n", MANY, *pictures, *left_out, ""]))
     return notes
+
+
+def single_inputs(folder: Path) -> list[tuple[str, str]]:
+    """(name, caption) of each figure that `bench draw` left in a folder."""
+    return [
+        (file.stem, caption)
+        for kind, caption in SINGLE.items()
+        for file in sorted(folder.glob(f"{kind}-*.png"))
+    ]
 
 
 def draw_all(
