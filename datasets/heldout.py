@@ -9,31 +9,22 @@ from torch import Tensor
 
 from .base import Dataset, Raw, Split, SplitName, Splits, Task, fingerprint
 from .errors import DataError
-from .store import Store
+from .variant import Variant
 
 FEWEST = 30  # outliers below which a detection says next to nothing
 
 
-class HeldOut(Dataset):
+class HeldOut(Variant):
     """``base`` without every input that is, or has, ``what``.
 
     With one target, ``what`` is a class: its inputs are left out and the others numbered anew.
     With several it is an attribute: its positives are left out, and so is it as a target, which
     would be constant. All three parts are without it; `outliers` has those of the test part.
-    It is built by the scenario of that name, and is no choice on the command line.
     """
 
     def __init__(self, base: Dataset, what: str) -> None:
-        self.base, self.what = base, what
-        self.label = f"{base.label}~without={what}"
-        about = ("source", "version", "kind", "content", "embedded", "val_share")
-        vars(self).update({name: getattr(base, name) for name in about})
-        vars(self)["name"] = f"{base.name}~without={what}"  # an instance's own: not discovered
-
-    @property
-    def store(self) -> Store:
-        """Where the base looks for its files."""
-        return self.base.store
+        super().__init__(base, f"without={what}")
+        self.what = what
 
     @property
     def task(self) -> Task:  # type: ignore[override]
@@ -47,9 +38,6 @@ class HeldOut(Dataset):
         raw = self.base.raw(which)
         rows = ~self._has(raw.y)
         return Raw(raw.x[rows], self._relabelled(raw.y[rows]))
-
-    def transform(self, x: Tensor) -> Tensor:
-        return self.base.transform(x)
 
     def splits(self, seed: int) -> Splits:
         """Return the base's parts for this seed, each without what is held out."""
@@ -71,12 +59,6 @@ class HeldOut(Dataset):
         y = torch.full((int(rows.sum()), len(self.task.targets)), -1)
         mark = fingerprint(part.fingerprint, "only", self.what)
         return Split(part.x[rows], y, self.task, mark)
-
-    def where(self) -> str | None:
-        return self.base.where()
-
-    def download(self) -> None:
-        self.base.download()
 
     def _tested(self, part: Split) -> Split:
         found = int(self._has(part.y).sum())

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from .base import Dataset, Raw, Split, SplitName, Splits, Task, attribute_place, fingerprint
 from .errors import DataError
-from .store import Store
+from .variant import Variant
 
 
-class Narrowed(Dataset):
-    """The inputs of ``base`` with the one target ``target``, its label ``<base>~target=<target>``.
+class Narrowed(Variant):
+    """The inputs of ``base`` with the one target ``target``.
 
     All targets of the base are attributes of every split.
 
@@ -21,17 +21,9 @@ class Narrowed(Dataset):
     def __init__(self, base: Dataset, target: str) -> None:
         if len(base.task.targets) < 2 or len(base.task.classes) != 2:
             raise DataError(f"{base.label} has no attributes, so none called '{target}'")
-        self.base, self.target = base, target
+        super().__init__(base, f"target={target}")
+        self.target = target
         self.column, self.turned = attribute_place(target, base.task.targets)
-        self.label = f"{base.label}~target={target}"
-        about = ("source", "version", "kind", "content", "embedded", "val_share")
-        vars(self).update({name: getattr(base, name) for name in about})
-        vars(self)["name"] = f"{base.name}~target={target}"  # an instance's own: not discovered
-
-    @property
-    def store(self) -> Store:
-        """Where the base looks for its files."""
-        return self.base.store
 
     @property
     def task(self) -> Task:  # type: ignore[override]
@@ -41,15 +33,6 @@ class Narrowed(Dataset):
     def raw(self, which: SplitName) -> Raw:
         raw = self.base.raw(which)
         return Raw(raw.x, self._labels(raw.y))
-
-    def transform(self, x: Tensor) -> Tensor:
-        return self.base.transform(x)
-
-    def where(self) -> str | None:
-        return self.base.where()
-
-    def download(self) -> None:
-        self.base.download()
 
     def splits(self, seed: int) -> Splits:
         return Splits(*(self._narrow(part) for part in self.base.splits(seed)))

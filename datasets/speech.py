@@ -36,7 +36,8 @@ from torch.nn import functional
 from .base import Dataset, Raw, Split, SplitName, Splits, as_bytes, derive_seed, fingerprint
 from .errors import DataError
 from .images import in_chunks
-from .store import Store, damaged, draft
+from .store import damaged, draft
+from .variant import Variant
 
 RATE = 8000  # Hz
 LOWEST_RATE = 4000  # Hz: a file of less holds no intelligible speech, its header is wrong
@@ -198,12 +199,14 @@ class Speech(Dataset):
         return fingerprint(self.name, self.version, RATE, FULL_SCALE, self.seconds, *of)
 
 
-class WithoutSpeakers(Dataset):
-    """``base`` without some speakers in any part; its label is ``<base>~speaker=<who>``.
+class WithoutSpeakers(Variant):
+    """``base`` without some speakers in any part.
 
     Raises:
         DataError: the base has no such speaker, or no other.
     """
+
+    base: Speech
 
     def __init__(self, base: Speech, who: Sequence[str]) -> None:
         if unknown := set(who) - set(base.speakers):
@@ -211,23 +214,13 @@ class WithoutSpeakers(Dataset):
             raise DataError(f"{base.label} has no speaker '{min(unknown)}'. Known: {known}.")
         if len(set(who)) == len(base.speakers):
             raise DataError(f"{base.label}: without {'+'.join(who)} nobody is left to learn from")
-        self.base, self.who = base, tuple(who)
-        self.label = f"{base.label}~speaker={'+'.join(who)}"
-        about = ("source", "version", "kind", "content", "embedded", "val_share", "task")
-        vars(self).update({name: getattr(base, name) for name in about})
-        vars(self)["name"] = f"{base.name}~speaker={'+'.join(who)}"  # not discovered
-
-    @property
-    def store(self) -> Store:
-        """Where the base looks for its files."""
-        return self.base.store
+        super().__init__(base, f"speaker={'+'.join(who)}")
+        vars(self)["task"] = base.task
+        self.who = tuple(who)
 
     def raw(self, which: SplitName) -> Raw:
         raw, rows = self.base.raw(which), ~self._speaks(self.base.part(which))
         return Raw(raw.x[rows], raw.y[rows])
-
-    def transform(self, x: Tensor) -> Tensor:
-        return self.base.transform(x)
 
     def splits(self, seed: int) -> Splits:
         return Splits(*(self._without(part) for part in self.base.splits(seed)))
@@ -241,12 +234,6 @@ class WithoutSpeakers(Dataset):
         found = [taken(part, self._speaks(part).nonzero()[:, 0]) for part in parts]
         x, y = torch.cat([part.x for part in found]), torch.cat([part.y for part in found])
         return Split(x, y, self.task, fingerprint(self.name, self.version, x, y))
-
-    def where(self) -> str | None:
-        return self.base.where()
-
-    def download(self) -> None:
-        self.base.download()
 
     def _without(self, part: Split) -> Split:
         return taken(part, (~self._speaks(part)).nonzero()[:, 0], "without", *self.who)
