@@ -348,3 +348,8 @@ def test_figures_of_single_inputs_are_shown_where_they_were_drawn(tmp_path):
         (tmp_path / f"{name}.png").touch()
     found = [name for name, _ in single_inputs(tmp_path)]
     assert found == ["path-toy-redecnn", "corruptions-toy"]
+
+
+def test_labels_of_a_sweep_keep_clear_of_each_other():
+    assert sweep._labels([8, 16, 20, 32], crowded=True) == ["8", "16", "", "32"]
+    assert sweep._labels([8, 16, 20, 32], crowded=False) == ["8", "16", "20", "32"]

@@ -75,7 +75,17 @@ def _axis(axis, title: str, key: str, at: list[float]) -> None:  # type: ignore[
     ticks = sorted(set(at))
     if ticks and ticks[0] > 0 and ticks[-1] / ticks[0] >= LOG:
         axis.set_xscale("log", base=2)
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_xticks(ticks, _labels(ticks, crowded=axis.get_xscale() == "log"))
     axis.minorticks_off()
     axis.set(title=title, xlabel=key, ylabel="")
     sns.despine(ax=axis)
+
+
+def _labels(ticks: list[float], *, crowded: bool) -> list[str]:
+    """What stands at each tick; nothing where, on a scale of powers of 2, the last is too near."""
+    found, last = [], 0.0
+    for tick in ticks:
+        near = crowded and last > 0 and tick / last < 1.5
+        found.append("" if near else f"{tick:g}")
+        last = last if near else tick
+    return found
