@@ -67,7 +67,8 @@ def choose(
         for cls in _matching(kind, name, known):
             for params in _settings(cls, words, wildcard=name not in known):
                 choice = _choice(cls, params, preset, named=name in known)
-                found.setdefault(choice.label, choice)
+                if choice.named or choice.label not in found:
+                    found[choice.label] = choice
     if not found:
         raise UsageError(f"no {kind} was asked for; `python -m bench list` shows them")
     return list(found.values())

@@ -94,7 +94,9 @@ def _training_sets(
             reason = scenario.skip(one)
             if reason and choice.named and all(scenario.skip(d) for d in data):
                 raise UsageError(_does_not_apply(scenario, reason))
-            for variant in [] if reason else scenario.training(one):
+            if reason or (scenario.named_only(one) and not choice.named):
+                continue
+            for variant in scenario.training(one):
                 found.setdefault(variant.label, (variant, []))[1].append(scenario)
     return list(found.values())
 

@@ -188,6 +188,12 @@ def test_only_who_asks_for_it_trains_once_for_each_class(words, tmp_path):
     assert all([s.name for s in job.scenarios] == ["heldout"] for job in asked[1:])
 
 
+def test_the_papers_attributes_belong_to_its_tables():
+    assert not Heldout().named_only(CelebA())
+    assert Heldout().named_only(Digits())
+    assert "paper" in Heldout.tags
+
+
 # What a run makes of it
 
 

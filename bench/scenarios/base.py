@@ -41,6 +41,10 @@ class Scenario(Named, ABC):
         """Return why the question makes no sense for ``data``, or None."""
         return None
 
+    def named_only(self, data: Dataset) -> bool:
+        """Return whether a tag does not mean it for ``data``: then it is run where it is named."""
+        return False
+
     def training(self, data: Dataset) -> Sequence[Dataset]:
         """Return the data sets to fit on: ``data`` itself, or versions with parts held out."""
         return [data]

@@ -21,7 +21,8 @@ class Heldout(ShiftScenario):
     """Fits without every positive of an attribute, or without a class; outliers are just those.
 
     Each thing held out is a fit of its own, with a training, validation and clean test part that
-    lack it. A run makes many fits, so neither "ood" nor "all" contains it: ask for it by name.
+    lack it. A run makes many fits, so neither "ood" nor "all" contains it, and "paper" only for
+    the paper's attributes: ask for it by name.
 
     Args:
         hold: attributes or classes, each held out in turn. "usual" stands for the paper's three
@@ -32,7 +33,7 @@ class Heldout(ShiftScenario):
     name = "heldout"
     source = "Wu et al. 2021, table 3"
     question = "Is it less sure of a kind of input that training left out?"
-    tags: ClassVar[frozenset[str]] = frozenset({"heldout"})
+    tags: ClassVar[frozenset[str]] = frozenset({"heldout", "paper"})
     asked_for: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"smoke": {"most": 2}}
 
@@ -47,6 +48,9 @@ class Heldout(ShiftScenario):
         if len(holdable(data.task)) < 3:
             return f"{data.name} has two classes, and one alone is nothing to learn"
         return None
+
+    def named_only(self, data: Dataset) -> bool:
+        return not any(name in holdable(data.task) for name in OF_THE_PAPER)
 
     def training(self, data: Dataset) -> Sequence[Dataset]:
         return [HeldOut(data, what) for what in self._held(data)]
