@@ -262,7 +262,7 @@ def ranks(cells: NDArray[np.float64], methods: list[str], metric: Metric) -> dic
     mean = np.full(len(cells), np.nan)
     if found.size:
         mean[complete] = found.mean(axis=1)
-    difference = critical_difference(*found.shape)
+    difference = stats.critical_difference(*found.shape)
     limit = mean[complete].min(initial=np.inf) + np.nan_to_num(difference)
     return {
         "mean": whole(mean, 2),
@@ -272,9 +272,6 @@ def ranks(cells: NDArray[np.float64], methods: list[str], metric: Metric) -> dic
         "cells": cells.shape[1],
         "difference": None if math.isnan(difference) else round(difference, 2),
     }
-
-
-critical_difference = lru_cache(stats.critical_difference)  # the same few, thousands of times
 
 
 def _partial(cells: Cells, values: Values, metric: Metric) -> dict[str, list[list[Any]]]:

@@ -7,7 +7,9 @@ skipped: a method that lacks anything has no average.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -58,12 +60,16 @@ def friedman(ranks: pd.DataFrame) -> float:
 
 def critical_difference(methods: int, cells: int) -> float:
     """The difference of two mean ranks that Nemenyi's test calls real at 5 % (Demšar 2006)."""
-    from scipy.stats import studentized_range
-
     if methods < 3 or cells < 2:
         return float("nan")
-    q = studentized_range.ppf(1 - LEVEL, methods, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(methods * (methods + 1) / (6 * cells)))
+    return _studentized_range(methods) * math.sqrt(methods * (methods + 1) / (12 * cells))
+
+
+@lru_cache  # 30 ms a time, and a page of a leaderboard asks a thousand times
+def _studentized_range(methods: int) -> float:
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(1 - LEVEL, methods, np.inf))
 
 
 def paired_p(differences: np.ndarray) -> float:
