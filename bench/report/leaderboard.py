@@ -164,9 +164,11 @@ def _best_ranks(ranks: pd.DataFrame) -> set[str]:
 
 def _caption(frame: pd.DataFrame, score: str) -> str:
     """What is averaged over what, and what bold means."""
-    many = frame["seed"].nunique()
+    of_each = frame.groupby("scenario")["seed"].nunique()
+    many, fewest = of_each.max(), of_each.min()
     by = f"by {in_words(score)}" if score else "by each method's own score"
     spread = f"mean ± standard deviation (ddof = 1) over {many} seeds" if many > 1 else "one seed"
+    spread += "" if many == fewest else f" (of some scenarios {fewest}: no ± stands for one)"
     test = "what a paired t-test over the seeds (5 %, each on its own) does not tell from it"
     bold = f"best, and {test}" if many > 1 else "best (one seed: nothing can be tested)"
     return f"AUROC {by}, mean over the views; {spread}. Bold: {bold}. "
