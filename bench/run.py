@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -117,7 +117,7 @@ def run_job(job: Job, settings: Settings, console: Console) -> Done:
     if stale and problem is None:
         problem = _fit(subject)
     for scenario in stale:
-        outcome = problem or _attempt(scenario, subject, plans[scenario])
+        outcome = _for_others(problem or _attempt(scenario, subject, plans[scenario]), job.data)
         about = _about(job, subject, scenario, keys[scenario], settings, failed=problem is not None)
         rows.save(job.path(settings.results, scenario), outcome, about)
     for scenario in job.scenarios:
@@ -170,6 +170,13 @@ def _attempt(scenario: Scenario, subject: Subject, views: Views) -> Outcome:
     except Exception as error:  # whatever a method or scenario does is a result with a reason
         return Outcome.failed(error)
     return Outcome("ok", "", measured, views.missing)
+
+
+def _for_others(outcome: Outcome, data: Dataset) -> Outcome:
+    """Return an outcome whose words name no folder of this machine."""
+    told = data.store.without_places
+    missing = {view: told(why) for view, why in outcome.missing.items()}
+    return replace(outcome, reason=told(outcome.reason), missing=missing)
 
 
 def _keep_curves(

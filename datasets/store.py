@@ -53,6 +53,12 @@ class Store:
         """Every folder in the order it is searched."""
         return (self.root, *self.extra)
 
+    def without_places(self, text: str) -> str:
+        """Return a message without the folders of this machine: for results that others read."""
+        for root in filter(Path.is_absolute, self.roots):
+            text = text.replace(str(root), "<data folder>")
+        return text
+
     def find(self, *relative: str | Path) -> Path | None:
         """Return the first of the paths that exists below the root, then below the extra roots."""
         places = (root / path for root in self.roots for path in relative)

@@ -1,5 +1,7 @@
 """One attribute predicted and another protected: the data, the numbers, and the errors."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -219,3 +221,16 @@ def test_a_group_that_is_all_alike_is_a_reason(tmp_path):
     record = read(job.path(tmp_path, scenario))
     assert record["status"] == "failed"
     assert "that are Top, 0 are Left" in record["reason"]
+
+
+def test_a_recorded_reason_names_no_folder_of_this_machine(tmp_path):
+    class Lost(Shapes):
+        def raw(self, which):
+            raise DataError(f"shapes: {self.store.root / 'x.npy'} is damaged")
+
+    scenario = Protected(target="Left", protect=("Top",))
+    (data,) = scenario.training(Lost())
+    job = Job("chance", Chance(), data, 0, (scenario,))
+    run_job(job, Settings(tmp_path, "smoke", torch.device("cpu")), Console(quiet=True))
+    reason = read(job.path(tmp_path, scenario))["reason"]
+    assert reason == f"DataError: shapes: <data folder>{os.sep}x.npy is damaged"
