@@ -25,6 +25,8 @@ class DecodableMethod(DeepMethod[Decodable]):
     Fitted classifiers can watch the decodings while f and g are trained, eq. 7 and 8.
 
     Args:
+        beta: weight of the squared error of a decoding, summed over the image.
+        in_colour: share of beta that counts for images in colour, whose errors are larger.
         decoder: what g is: a hidden layer of ``decoder_width`` features (mlp), two convolutions
             with an eighth as many channels (conv), or the paper's ResNet-18 with upsampling, of
             ``decoder_width`` channels at an eighth of the image's size (resnet). "auto" is mlp
@@ -39,7 +41,7 @@ class DecodableMethod(DeepMethod[Decodable]):
     protected: tuple[nn.Module, ...] = ()
     presets: ClassVar = {
         "smoke": {"decoder_width": 32},
-        "laptop": {"epochs": 25},
+        "laptop": {"epochs": 25, "min_updates": 1000},
         "paper": {"decoder": "resnet"},
     }
 
@@ -47,6 +49,7 @@ class DecodableMethod(DeepMethod[Decodable]):
         self,
         *,
         beta: float = 0.05,
+        in_colour: float = 0.1,
         decoder: DecoderName = "auto",
         decoder_width: int = 512,
         compose: Literal["none", "linear", "resnet"] = "none",
@@ -56,6 +59,7 @@ class DecodableMethod(DeepMethod[Decodable]):
     ) -> None:
         super().__init__(**inherited)  # type: ignore[arg-type]
         self.beta = beta
+        self.in_colour = in_colour
         self.decoder = decoder
         self.decoder_width = decoder_width
         self.compose = compose
@@ -66,6 +70,10 @@ class DecodableMethod(DeepMethod[Decodable]):
         f = self.classifier(task)
         g = make_decoder(task, decoder=self.decoder, inputs=f.shape, width=self.decoder_width)
         return Decodable(f, g)
+
+    def beta_for(self, x: Tensor) -> float:
+        """Return the weight of the squared error of images like x (n, C, H, W)."""
+        return self.beta if x.shape[1] == 1 else self.beta * self.in_colour
 
     def ingredients(self, seed: int) -> dict[str, Ingredient]:
         found = {name: Ingredient("standard", (seed,), target=name) for name in self.protect}
@@ -139,7 +147,7 @@ class DecNN(DecodableMethod):
         h = net.classifier.activations(x)
         decoded = net.decoder(h)
         error = squared_error(decoded, x) / len(h)
-        total = cross_entropy(net.classifier.classify(h[-1]), y) + self.beta * error
+        total = cross_entropy(net.classifier.classify(h[-1]), y) + self.beta_for(x) * error
         if self.is_watched:
             logits = net.classifier(decoded.flatten(0, 1)).unflatten(0, decoded.shape[:2])
             weights = torch.full((len(h),), 1 / len(h), device=x.device)

@@ -130,6 +130,11 @@ def test_decnn_loss_is_equation_4_summed_by_hand():
     torch.testing.assert_close(method.loss(net, x, data.y, 0.0), wanted)
 
 
+def test_a_share_of_beta_counts_for_images_in_colour():
+    method = DecNN(beta=0.06, in_colour=0.5)
+    assert [method.beta_for(torch.zeros(2, c, 8, 8)) for c in (1, 3)] == [0.06, 0.03]
+
+
 def test_decnn_samples_classify_the_decoding_of_each_layer():
     method = fitted(DecNN(**TINY_DECODER))
     net, x = method.net, toy(7).floats()
