@@ -25,6 +25,10 @@ DATA = click.option(
     "--data", type=click.Path(path_type=Path), default=None,
     help="Folder with data sets [default: $BENCH_DATA, else the user's cache folder].",
 )  # fmt: skip
+PRESET = click.option(
+    "--preset", default="laptop", show_default=True, help="smoke, laptop or paper."
+)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
 
 
 def _folders(context: click.Context, option: click.Parameter, text: str) -> list[Path]:
@@ -65,8 +69,8 @@ def main() -> None:
 @click.option("--datasets", default="digits", show_default=True, help="Data sets to train on.")
 @click.option("--scenarios", default="ood", show_default=True, help="Names, globs or tags.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, separated by commas.")
-@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@PRESET
+@DEVICE
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
               help="Fits to run side by side.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")
@@ -223,8 +227,8 @@ def verify(results: Path, reference: Path | None) -> None:
 @click.option("--datasets", default="digits", show_default=True, help="Data sets.")
 @click.option("--scenarios", default="ood", show_default=True, help="Names, globs or tags.")
 @click.option("--seeds", default="0", show_default=True, help="Seeds, separated by commas.")
-@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@PRESET
+@DEVICE
 @RESULTS
 @DATA
 def compare(first: str, second: str, **options: Any) -> None:
@@ -248,8 +252,8 @@ def compare(first: str, second: str, **options: Any) -> None:
 @click.option("--methods", default="redecnn", show_default=True, help="decnn or redecnn.")
 @click.option("--datasets", default="digits", show_default=True, help="Data set.")
 @click.option("--seed", default="0", show_default=True, help="Seed of the fit.")
-@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@PRESET
+@DEVICE
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("explore.html"),
               show_default=True, help="File to write.")  # fmt: skip
 @RESULTS
@@ -271,8 +275,8 @@ def explore(seed: str, output: Path, **options: Any) -> None:
 @click.option("--methods", default="redecnn", show_default=True, help="Names, globs, name:key=v.")
 @click.option("--datasets", default="digits", show_default=True, help="Data sets.")
 @click.option("--seed", default="0", show_default=True, help="Seed of the fits.")
-@click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda …")
+@PRESET
+@DEVICE
 @RESULTS
 @DATA
 def draw(seed: str, **options: Any) -> None:

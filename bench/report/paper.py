@@ -39,13 +39,15 @@ VOTES = "AUROC by vote entropy (eq. 6), or 1 - max p for one network."
 class Table:
     """One table of the paper; its cells are those published under ``id``.
 
-    ``down`` is what a row is; ``also`` are rows the paper has not.
+    ``down`` is what a row is; ``also`` are rows the paper has not, and ``of`` columns of its
+    appendix, whose numbers are not at hand.
     """
 
     id: str
     caption: str
     down: Literal["methods", "columns"] = "methods"
     also: tuple[str, ...] = ()
+    of: tuple[Column, ...] = ()
     digits: Mapping[str, int] = field(default_factory=dict)  # of a metric, unlike elsewhere
 
     @cached_property
@@ -61,10 +63,21 @@ class Table:
     @property
     def columns(self) -> list[Column]:
         """Quantities in the order of the paper."""
-        return list(dict.fromkeys(column for _, column in self.cells))
+        return list(dict.fromkeys([*(column for _, column in self.cells), *self.of]))
 
 
 PRECISE = {"accuracy": 2, "ece": 3}
+CNN = "backbone=cnn,channels=16"
+CONVOLUTIONAL = (
+    f"standard:{CNN}", f"mc_dropout:{CNN},rate=0.1", f"bayes:{CNN}", f"ensemble:{CNN}",
+    f"decnn:{CNN}", f"redecnn:{CNN}",
+)  # fmt: skip
+SHIFTS = tuple(
+    Column(data, *rest)
+    for data, other in (("mnist", "fashion"), ("fashion", "mnist"))
+    for rest in (("accuracy",), ("ece",), ("misclassification",), ("adversarial",),
+                 ("ood", other), ("ood", "celeba"), ("corruption_mean",))
+)  # fmt: skip
 TABLES = (
     Table("T1a", "Accuracy on the test part.", also=(FAIR, "dropout:rate=0.1")),
     Table("T1b", f"Telling wrong answers from right ones; {VOTES}", also=(FAIR, "standard")),
@@ -85,6 +98,8 @@ TABLES = (
     Table("T9b", f"Spoken commands; {VOTES}", also=(FAIR,), digits={"ece": 3}),
     Table("T10", "Cost of training. The paper's seconds are of a Titan X; its ratios follow from "
           "them.", also=("bayes",)),
+    Table("A6", "Tables 1, 2 and 4 for convolutional nets of 16 channels (A.6 of the appendix, "
+          f"whose numbers are not at hand); {VOTES}", "columns", CONVOLUTIONAL, SHIFTS),
 )  # fmt: skip
 
 
