@@ -8,7 +8,8 @@ never imports torch, and seaborn only to draw. `render` is all of it; the consol
     stats        what may be averaged, ranked and called different
     leaderboard  frame -> methods x columns
     scenarios    frame -> methods x views (or metrics) of one scenario
-    html         frames -> the leaderboard as a page, `leaderboard.html`
+    sheets       frame -> the values of the page, by metric and score
+    html         sheets -> the leaderboard as a page, `leaderboard.html`
     formats      table -> CSV, LaTeX, Markdown
     figures      frame -> bars; rows and curves -> the paper's figures, a module each in `plots`
     style        how all figures look: one colour a method
