@@ -105,6 +105,14 @@ def test_a_group_without_a_positive_gives_zero_not_a_warning():
     assert (found["f1"], found["average_precision"]) == (0.0, 0.0)
 
 
+def test_the_best_threshold_is_that_of_the_highest_f1():
+    one = said()
+    found = fairness.f1(one, ONES, fairness.best_threshold(one))[0]
+    assert found == max(referee.f1_score(one.y, one.p > t) for t in [-1, *one.p])
+    assert found > fairness.f1(one, ONES)[0]
+    assert fairness.best_threshold(Binary(one.p, np.zeros_like(one.y))) == 0.5
+
+
 def test_gaps_are_positive_where_members_are_served_worse():
     good, bad = said(), Binary(1 - said().p, said().y)
     found = fairness.gaps(bad, good, (ONES, ONES))
@@ -162,6 +170,7 @@ def test_every_group_gap_and_probe_is_measured(method, tmp_path):
     wanted = found["clean"]["accuracy"] - gap["discrimination"]
     assert gap["accuracy_minus_discrimination"] == pytest.approx(wanted, abs=2e-6)
     assert found["probe Top"]["auroc"] > 0.5
+    assert found["probe Top"]["f1"] > 0.5
 
 
 def test_the_standard_network_does_not_differ_from_itself(tmp_path):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
 from sklearn.neighbors import NearestNeighbors
 
 from .calibration import BINS
@@ -25,12 +26,21 @@ class Binary(NamedTuple):
     y: Vector
 
 
-def f1(said: Binary, weights: Vector) -> Vector:
-    """F1 of the positive class at a threshold of 1/2, (R,); 0 where it is never said nor true."""
-    positive = said.p > 0.5
+def f1(said: Binary, weights: Vector, threshold: float = 0.5) -> Vector:
+    """F1 of the positive class, said above a threshold, (R,); 0 where it is never said nor true."""
+    positive = said.p > threshold
     hits = weights @ (positive & (said.y == 1))
     total = weights @ (positive.astype(float) + said.y)
     return np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
+
+
+def best_threshold(said: Binary) -> float:
+    """Return the threshold above which to say the positive class for the best F1."""
+    if not said.y.any():
+        return 0.5
+    precision, recall, thresholds = precision_recall_curve(said.y, said.p)
+    score = precision * recall / np.maximum(precision + recall, 1e-12)  # half of F1
+    return float(np.nextafter(thresholds[score[:-1].argmax()], 0))  # it counts as above
 
 
 def average_precision(said: Binary, weights: Vector) -> Vector:
