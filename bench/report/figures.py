@@ -15,7 +15,7 @@ from bench.report import formats, stats
 from bench.report.frames import Board, board_of, boards, seeds
 from bench.report.leaderboard import COLUMNS, DETECTION, Column
 from bench.report.plots import Draw, Material, answers, cost, heatmap, ranks, shift, sweep
-from bench.report.style import MOST, Palette, canvas, look, palette, saved
+from bench.report.style import MOST, PAGE, WIDTH, Palette, canvas, look, palette, saved
 from bench.rows import read_all
 
 if TYPE_CHECKING:  # seaborn takes two seconds: a report without figures does not wait for it
@@ -29,6 +29,7 @@ NO_CURVES = (
     "the same `bench run` again makes them from cached predictions"
 )
 CHANCE = 0.5
+LONG = 24  # letters of a method's name that leave too little of a column
 CAPTION = (
     "Bars: mean over views and seeds, AUROC as gain over chance (0.5); lines: standard deviation "
     "over seeds; dots: single views. A dash: not complete.\n"
@@ -146,7 +147,9 @@ def draw(frame: pd.DataFrame, scenario: str, colours: Palette) -> dict[str, byte
     if not panels:
         return {}
     with look():
-        figure = canvas(0.75 + 0.17 * frame["method"].nunique())
+        methods = frame["method"].unique()
+        width = PAGE if max(map(len, methods)) > LONG else WIDTH
+        figure = canvas(0.75 + 0.17 * len(methods), width=width)
         alike = panels[0].metric == DETECTION  # lengths can be compared across these panels
         axes = figure.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
         for axis, column in zip(axes, panels, strict=True):
