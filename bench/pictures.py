@@ -70,9 +70,9 @@ def _drawn(subject: Subject, folder: Path, seen: set[str]) -> Iterator[Path]:
         seen.add(subject.data.label)
         figure = corruptions(subject)
         if figure is not None:
-            yield from _write(figure, folder, f"corruptions-{_name(subject.data)}")
+            yield from _write(figure, folder, "corruptions", subject.data)
     for kind, figure in figures(subject):
-        yield from _write(figure, folder, f"{kind}-{_name(subject.data)}-{slug(subject.label)}")
+        yield from _write(figure, folder, kind, subject.data, f"-{slug(subject.label)}")
 
 
 def figures(subject: Subject) -> Iterator[tuple[str, Figure]]:
@@ -279,14 +279,13 @@ def _number(p: float) -> str:
     return ">.99" if p >= 0.995 else f"{p:.2f}".removeprefix("0")
 
 
-def _name(data: Dataset) -> str:
-    return people.mark(data) + slug(data.label)
-
-
-def _write(figure: Figure, folder: Path, name: str) -> Iterator[Path]:
+def _write(
+    figure: Figure, folder: Path, kind: str, data: Dataset, ending: str = ""
+) -> Iterator[Path]:
     """Write a figure as PNG and PDF and yield their paths."""
-    for kind, content in style.saved(figure).items():
-        path = folder / f"{name}.{kind}"
+    in_colour = data.task.shape[0] > 1
+    for suffix, content in style.saved(figure, photographs=in_colour).items():
+        path = folder / f"{kind}-{people.mark(data)}{slug(data.label)}{ending}.{suffix}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import bench.subject
 from bench import curves
@@ -353,3 +355,13 @@ def test_figures_of_single_inputs_are_shown_where_they_were_drawn(tmp_path):
 def test_labels_of_a_sweep_keep_clear_of_each_other():
     assert sweep._labels([8, 16, 20, 32], crowded=True) == ["8", "16", "", "32"]
     assert sweep._labels([8, 16, 20, 32], crowded=False) == ["8", "16", "20", "32"]
+
+
+def test_drawings_have_a_palette_and_photographs_all_their_colours():
+    figure = style.canvas(1.0)
+    figure.subplots().plot([0, 1])
+    modes = [
+        Image.open(BytesIO(style.saved(figure, photographs=photographs)["png"])).mode
+        for photographs in (False, True)
+    ]
+    assert modes == ["P", "RGBA"]

@@ -69,11 +69,12 @@ def heading(method: str) -> str:
     return method.replace(":", "\n", 1)
 
 
-def saved(figure: Figure) -> dict[str, bytes]:
-    """The figure as {"png": …, "pdf": …}."""
+def saved(figure: Figure, *, photographs: bool = False) -> dict[str, bytes]:
+    """The figure as {"png": …, "pdf": …}; one that shows photographs keeps all their colours."""
     figure.draw_without_rendering()  # lays it out, once for both
     figure.set_layout_engine("none")
-    return {"png": _in_few_colours(_file(figure, "png")), "pdf": _file(figure, "pdf")}
+    png = _file(figure, "png")
+    return {"png": png if photographs else _in_few_colours(png), "pdf": _file(figure, "pdf")}
 
 
 def _file(figure: Figure, kind: str) -> bytes:
@@ -88,7 +89,7 @@ def _file(figure: Figure, kind: str) -> bytes:
 
 
 def _in_few_colours(png: bytes) -> bytes:
-    """A picture with a palette of 256 colours: nobody sees the difference, and it is a third."""
+    """A drawing with a palette of 256 colours: nobody sees the difference, and it is a third."""
     from PIL import Image
 
     buffer = BytesIO()
