@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import ClassVar, Generic, Self, TypeVar, cast
 
 import torch
@@ -115,11 +116,14 @@ class DeepMethod(NeuralMethod[Net]):
 
     ``backbone`` is what the blocks are: layers of an MLP on pixels with ``width`` features, or of
     a net on maps of ``channels``: convolutions (cnn), residual blocks (resnet), or reversible
-    ones (revnet), which train in the memory of one block.
+    ones (revnet), which train in the memory of one block. Nets on maps share their weights among
+    places and learn more slowly: they make ``map_updates`` gradient steps at least. On speech
+    commands (validation part, cnn) 400, 1200 and 2400 give a negative log likelihood of 1.02,
+    0.63 and 0.76.
     """
 
     presets: ClassVar = {
-        "smoke": {"blocks": 3, "width": 32, "channels": 8},
+        "smoke": {"blocks": 3, "width": 32, "channels": 8, "map_updates": 20},
         "paper": {"channels": 64},
     }
 
@@ -130,6 +134,7 @@ class DeepMethod(NeuralMethod[Net]):
         blocks: int = 8,
         width: int = 256,
         channels: int = 32,
+        map_updates: int = 1200,
         activation: Activation = "relu",
         **inherited: object,
     ) -> None:
@@ -138,7 +143,14 @@ class DeepMethod(NeuralMethod[Net]):
         self.blocks = blocks
         self.width = width
         self.channels = channels
+        self.map_updates = map_updates
         self.activation = activation
+
+    def recipe(self) -> Recipe:
+        recipe = super().recipe()
+        if self.backbone == "mlp":
+            return recipe
+        return replace(recipe, min_updates=max(recipe.min_updates, self.map_updates))
 
     def classifier(self, task: Task, *, rate: float = 0.0, layers: Layers = PLAIN) -> Classifier:
         """Return the untrained classifier f, with dropout of ``rate``, made of ``layers``."""

@@ -17,7 +17,7 @@ from methods.redecnn import ReDecNN, classify_paths, recursive_loss
 from methods.revnet import ReversibleBlock
 from methods.standard import Standard
 
-TINY = {"blocks": 2, "channels": 8, "epochs": 1, "min_updates": 2}
+TINY = {"blocks": 2, "channels": 8, "epochs": 1, "min_updates": 2, "map_updates": 2}
 PAIRS = [
     ("standard", "cnn"), ("standard", "resnet"), ("standard", "revnet"), ("mc_dropout", "revnet"),
     ("bayes", "cnn"), ("ensemble", "resnet"), ("decnn", "cnn"), ("redecnn", "revnet"),
@@ -83,6 +83,14 @@ def test_every_pixel_counts(backbone):
     x = images(1, (3, 28, 31)).requires_grad_()
     classifier(backbone, shape=(3, 28, 31))(x)[..., 0].sum().backward()
     assert bool((x.grad != 0).all())
+
+
+@every_backbone
+def test_nets_on_maps_make_more_updates_at_least(backbone):
+    assert Standard().recipe().min_updates == 400
+    assert Standard(backbone=backbone).recipe().min_updates == 1200
+    assert Standard(backbone=backbone, min_updates=2000).recipe().min_updates == 2000
+    assert Standard(backbone=backbone, map_updates=0).recipe().min_updates == 400
 
 
 @every_backbone
