@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from .base import Task
-from .speech import Clip, Listing, Part, Speech, clone, members
+from .speech import Listing, Part, Speech, clone
 from .store import damaged
+from .waves import Clip, members
 
 # The first of the five speaker-disjoint splits for digits that its authors publish.
 TEST_SPEAKERS = frozenset({5, 13, 18, 22, 26, 32, 33, 42, 45, 51, 52, 60})
@@ -36,11 +37,11 @@ class AudioMnist(Speech):
 
     def listed(self, place: Path) -> Listing:
         found: dict[Part, list[Clip]] = {"train": [], "val": [], "test": []}
-        for path, _ in members(self.name, place):
+        for path, _ in members(self.name, place, self.remedy):
             words = re.fullmatch(r"(\d)_(\d\d)_\d+\.wav", path.name)
             if words is None or words[2] != path.parent.name:
                 reason = f"{path.relative_to(place)} is not called speaker/digit_speaker_take.wav"
-                raise damaged(self.name, place, reason)
+                raise damaged(self.name, place, reason, self.remedy)
             found[part_of(int(words[2]))].append(Clip(path, "", int(words[1]), words[2]))
         return found
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .base import Task
 from .errors import DataError
-from .speech import Clip, Listing, Part, Speech
+from .speech import Listing, Part, Speech
 from .store import damaged
+from .waves import Clip
 
 FILES: dict[Part, str] = {
     "train": "train_data.csv",
@@ -36,7 +37,10 @@ class Fluent(Speech):
     unseen_speakers = True
     seconds = 4
     folder = "fluent_speech_commands_dataset"  # as torchaudio names it
-    remedy = "put the published one back"
+
+    @property
+    def remedy(self) -> str:
+        return "put the published one back"
 
     def place(self) -> Path | None:
         found = self.store.find(f"{self.folder}/data/{FILES['train']}")

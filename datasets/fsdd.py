@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from .base import Task
-from .speech import Clip, Listing, Part, Speech, clone, members
+from .speech import Listing, Part, Speech, clone
 from .store import damaged
+from .waves import Clip, members
 
 TEST_TAKES = 5  # of the fifty of each digit and speaker, the first five
 
@@ -35,11 +36,11 @@ class Fsdd(Speech):
 
     def listed(self, place: Path) -> Listing:
         found: dict[Part, list[Clip]] = {"train": [], "val": [], "test": []}
-        for path, member in members(self.name, place):
+        for path, member in members(self.name, place, self.remedy):
             words = re.fullmatch(r"(\d)_(\w+)_(\d+)\.wav", Path(member or path).name)
             if words is None:
                 reason = f"{member or path.name} is not called digit_speaker_take.wav"
-                raise damaged(self.name, place, reason)
+                raise damaged(self.name, place, reason, self.remedy)
             part: Part = "test" if int(words[3]) < TEST_TAKES else "train"
             found[part].append(Clip(path, member, int(words[1]), words[2]))
         return found

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from .base import generator
-from .speech import RATE, as_waves, framed
+from .waves import RATE, as_waves, framed
 
 Corruption = Callable[[Tensor, float, Generator], Tensor]
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from .base import Task, derive_seed
 from .errors import DataError
-from .speech import Clip, Listing, Part, Speech, members, read_wav
+from .speech import Listing, Part, Speech
 from .store import damaged, draft
+from .waves import Clip, members, read_wav
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE, UNKNOWN, NOISE = "_silence_", "_unknown_", "_background_noise_"
@@ -115,7 +116,7 @@ class SpeechCommands(Speech):
             word = path.name.removesuffix(".zip")
             if word == NOISE or not (path.is_dir() or path.suffix == ".zip"):
                 continue
-            for file, member in members(self.name, path):
+            for file, member in members(self.name, path, self.remedy):
                 found.setdefault(f"{word}/{Path(member or file).name}", (file, member))
         thin = not any(name.startswith(UNKNOWN) for name in found)
         return {name: at for name, at in found.items() if class_of(name, thin=thin) is not None}
@@ -126,7 +127,7 @@ class SpeechCommands(Speech):
             path = place / file
             return path.read_text("utf-8").split() if path.is_file() else []
         except (OSError, ValueError) as error:
-            raise damaged(self.name, place / file, error) from error
+            raise damaged(self.name, place / file, error, self.remedy) from error
 
     def _clips(self, place: Path, names: list[str]) -> list[Clip]:
         found, clips = self._chosen.found, []
@@ -136,19 +137,20 @@ class SpeechCommands(Speech):
             if word is None:
                 continue
             if name not in found:
-                raise damaged(self.name, place, f"its lists name {name}, which is not there")
+                reason = f"its lists name {name}, which is not there"
+                raise damaged(self.name, place, reason, self.remedy)
             clips.append(Clip(*found[name], self.task.classes.index(word), speaker_of(name)))
         return clips
 
     def _noise(self, place: Path) -> dict[Part, list[Clip]]:
         """Each second of the background noise as a recording of silence."""
-        label = self.task.classes.index(SILENCE)
+        label, folder = self.task.classes.index(SILENCE), place / NOISE
         found: dict[Part, list[Clip]] = {part: [] for part in LISTS}
-        for path, _ in members(self.name, place / NOISE) if (place / NOISE).is_dir() else []:
+        for path, _ in members(self.name, folder, self.remedy) if folder.is_dir() else []:
             try:
                 rate, wave = read_wav(path.read_bytes())
             except (OSError, ValueError) as error:
-                raise damaged(self.name, path, error) from error
+                raise damaged(self.name, path, error, self.remedy) from error
             for second in range(len(wave) // rate):
                 part: Part = PIECES.get(second % 10, "train")
                 found[part].append(Clip(path, "", label, "", second))

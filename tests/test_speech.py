@@ -22,7 +22,7 @@ from bench.scenarios.corruption import Corruption
 from bench.scenarios.cross_dataset import outlier_sources
 from bench.scenarios.speaker import Speaker
 from bench.scenarios.speech_corruption import SpeechCorruption
-from datasets import speech
+from datasets import speech, waves
 from datasets.audiomnist import TEST_SPEAKERS, VAL_SPEAKERS, AudioMnist
 from datasets.base import generator
 from datasets.digits import Digits
@@ -30,10 +30,11 @@ from datasets.errors import DataError
 from datasets.fluent import Fluent
 from datasets.fsdd import Fsdd
 from datasets.idx import Mnist
-from datasets.speech import RATE, WithoutSpeakers, centred, read_wav
+from datasets.speech import WithoutSpeakers
 from datasets.speech_corruptions import CORRUPTIONS, LEVELS, corrupt, mixed, recorded
 from datasets.speechcommands import SpeechCommands, class_of
 from datasets.store import Store
+from datasets.waves import RATE, centred, read_wav
 
 SETS = [Fsdd, SpeechCommands, AudioMnist, Fluent]
 by_name = {"ids": lambda source: source.name}
@@ -81,7 +82,7 @@ def fsdd(tmp_path) -> Fsdd:
 def shown(samples: np.ndarray, rate: int = RATE) -> torch.Tensor:
     """The spectrogram of one recording, (32, 32)."""
     _, wave = read_wav(wav(samples, rate))
-    low = speech.resampled(centred(wave, rate)[None], rate)
+    low = waves.resampled(centred(wave, rate)[None], rate)
     return Fsdd().transform(low[:, None, None])[0, 0]
 
 
@@ -165,14 +166,14 @@ def test_a_silent_recording_is_black_and_stays_finite():
 
 
 def test_a_spectrogram_depends_on_nothing_but_its_recording(monkeypatch):
-    waves = torch.randint(-9000, 9000, (7, 1, 1, RATE), generator=generator("a")).short()
-    together = Fsdd().transform(waves)
+    x = torch.randint(-9000, 9000, (7, 1, 1, RATE), generator=generator("a")).short()
+    together = Fsdd().transform(x)
     assert together.shape == (7, 1, 32, 32)
     assert together.dtype == torch.uint8
     monkeypatch.setattr(speech, "CHUNK", 2)
-    assert torch.equal(Fsdd().transform(waves), together)
-    assert torch.equal(Fsdd().transform(waves[3:4]), together[3:4])
-    assert torch.equal(Fsdd().transform(waves.float() / 32768), together)
+    assert torch.equal(Fsdd().transform(x), together)
+    assert torch.equal(Fsdd().transform(x[3:4]), together[3:4])
+    assert torch.equal(Fsdd().transform(x.float() / 32768), together)
 
 
 def test_images_are_no_sounds():
@@ -205,6 +206,7 @@ def test_a_file_that_is_no_recording_is_named_in_one_line(tmp_path, content, rea
     with pytest.raises(DataError, match=rf"fsdd: .*7_bob_3\.wav.*{reason}.*\)") as caught:
         at(Fsdd, tmp_path).splits(0)
     assert "\n" not in str(caught.value)
+    assert "put the published one back, or delete all of" in str(caught.value)
     assert "bench data download fsdd" in str(caught.value)
 
 
@@ -271,7 +273,7 @@ def test_fsdd_tests_on_the_first_five_takes_and_is_the_same_packed(tmp_path):
 def test_recordings_are_read_once_and_again_when_they_change(fsdd, tmp_path, monkeypatch):
     first = fsdd.splits(0)
     with monkeypatch.context() as patch:
-        patch.setattr(speech, "read_wav", lambda _: pytest.fail("read again"))
+        patch.setattr(waves, "read_wav", lambda _: pytest.fail("read again"))
         again = at(Fsdd, tmp_path).splits(0)
         assert torch.equal(again.train.x, first.train.x)
     path = fsdd.place() / "0_ann_0.wav"
