@@ -100,11 +100,10 @@ def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N
     found = [
         cls
         for key, cls in known.items()
-        if (fnmatchcase(key, pattern) or name in getattr(cls, "tags", ()))
-        and not (name == "all" and getattr(cls, "asked_for", False))
+        if (fnmatchcase(key, pattern) or name in cls.tags) and not (name == "all" and cls.asked_for)
     ]
     if not found:
-        tags = {tag for cls in known.values() for tag in getattr(cls, "tags", ())}
+        tags = {tag for cls in known.values() for tag in cls.tags}
         raise unknown(kind, name, sorted({*known, *tags}))
     return found
 
@@ -120,9 +119,8 @@ def _settings(
     cls: type[Named], words: Sequence[str], *, wildcard: bool
 ) -> list[Mapping[str, Value]]:
     """Return one parameter map for each setting asked for: variants, overrides, sweeps."""
-    variants: Mapping[str, Mapping[str, Value]] = getattr(cls, "variants", {})
     if not words:
-        return [{}, *variants.values()] if wildcard else [{}]
+        return [{}, *cls.variants.values()] if wildcard else [{}]
     fixed: dict[str, Value] = {}
     swept: dict[str, list[str]] = {}
     for word in words:
@@ -131,10 +129,10 @@ def _settings(
             swept[key] = [text]
         elif swept and _is_number(word):
             swept[next(reversed(swept))].append(word)
-        elif word in variants:
-            fixed |= variants[word]
+        elif word in cls.variants:
+            fixed |= cls.variants[word]
         else:
-            raise unknown(f"variant of {cls.name}", word, list(variants))
+            raise unknown(f"variant of {cls.name}", word, list(cls.variants))
     options = [_options(cls, key, texts) for key, texts in swept.items()]
     return [fixed | dict(zip(swept, values, strict=True)) for values in itertools.product(*options)]
 

@@ -71,7 +71,7 @@ def _found(choices: Sequence[Choice], store: Store) -> list[Dataset]:
     there = [
         one
         for choice, one in made
-        if choice.named or getattr(one, "fetched_unasked", True) or one.where() is not None
+        if choice.named or one.fetched_unasked or one.where() is not None
     ]
     return there or [one for _, one in made]  # which then say what is missing, and the remedy
 

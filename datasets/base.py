@@ -174,6 +174,7 @@ class Source(Named, ABC):
     kind: ClassVar[Kind]
     content: ClassVar[frozenset[str]]
     embedded: ClassVar[bool] = False  # True: needs no file and no download
+    fetched_unasked: ClassVar[bool] = True  # False: `data download` fetches it, a run does not
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Source) and self._identity() == other._identity()

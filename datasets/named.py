@@ -17,12 +17,18 @@ class Named:
     parameters can be listed, overridden on the command line, and written into cache keys.
     A subclass may take ``**inherited`` and pass it on: its parameters are then its own
     followed by those of the class above.
+
+    ``tags`` are other words that choose it, together with its like; ``variants`` are parameters
+    with a name, which a glob runs as well. With ``asked_for`` set it is no part of "all".
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
     version: ClassVar[int] = 1
+    tags: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
+    variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
+    asked_for: ClassVar[bool] = False
 
     @cached_property
     def label(self) -> str:

@@ -46,7 +46,7 @@ class Speech(Dataset):
 
     kind = "speech"
     tags: ClassVar[frozenset[str]] = frozenset({"speech"})
-    fetched_unasked: ClassVar[bool] = False  # `data download` fetches it, a run does not
+    fetched_unasked = False
     folder: ClassVar[str]
     split: ClassVar[str]  # how training and test part were told apart, in words
     count: ClassVar[int]

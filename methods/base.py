@@ -51,16 +51,12 @@ class Method(Named, ABC):
     A new baseline is one new file: a subclass with `name` (the file's stem), `source`, `fit`,
     `predict_proba`, `state` and `load_state`. Everything else has a default. Parameters
     named in `predict_only` do not change the fit, so changing them reuses the cached model.
-    ``variants`` names further settings that ``--methods all`` runs beside the default.
-    A method with ``asked_for`` set is no part of ``all``: it is run where it is named.
     ``answers_with`` says which probabilities are the method's answer: the mean over its
     samples, or those of its single classifier (where samples serve the uncertainty alone).
     """
 
     predict_only: ClassVar[frozenset[str]] = frozenset()
-    variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     answers_with: ClassVar[Literal["samples", "single"]] = "samples"
-    asked_for: ClassVar[bool] = False
     epoch_seconds: float | None = None  # median over epochs, set by fit; ingredients count
 
     @abstractmethod

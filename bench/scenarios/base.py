@@ -34,7 +34,6 @@ class Scenario(Named, ABC):
     """
 
     question: ClassVar[str]
-    tags: ClassVar[frozenset[str]]
     references: ClassVar[tuple[str, ...]] = ()  # other methods whose fits it needs
 
     def skip(self, data: Dataset) -> str | None:
