@@ -23,16 +23,15 @@ from bench.scenarios.cross_dataset import outlier_sources
 from bench.scenarios.speaker import Speaker
 from bench.scenarios.speech_corruption import SpeechCorruption
 from datasets import speech, waves
-from datasets.audiomnist import TEST_SPEAKERS, VAL_SPEAKERS, AudioMnist
 from datasets.base import generator
 from datasets.digits import Digits
 from datasets.errors import DataError
 from datasets.fluent import Fluent
-from datasets.fsdd import Fsdd
 from datasets.idx import Mnist
 from datasets.speech import WithoutSpeakers
 from datasets.speech_corruptions import CORRUPTIONS, LEVELS, corrupt, mixed, recorded
 from datasets.speechcommands import SpeechCommands, class_of
+from datasets.spoken_digits import TEST_SPEAKERS, VAL_SPEAKERS, AudioMnist, Fsdd
 from datasets.store import Store
 from datasets.waves import RATE, centred, read_wav
 
