@@ -46,8 +46,8 @@ class Fluent(Speech):
         found = self.store.find(f"{self.folder}/data/{FILES['train']}")
         return found.parent.parent if found else None
 
-    def absent(self) -> DataError:
-        file = f"{self.folder}/data/{FILES['train']}"
+    def absent(self, table: str = FILES["train"]) -> DataError:
+        file = f"{self.folder}/data/{table}"
         hint = f"Ask fluent.ai for it and unpack {self.folder}/ into one of these folders"
         return self.store.missing(self.name, file, "it has no open download", hint)
 
@@ -66,6 +66,8 @@ class Fluent(Speech):
                     self._clip(place, row, number)
                     for number, row in enumerate(csv.DictReader(file), start=2)
                 ]
+        except FileNotFoundError:
+            raise self.absent(table.name) from None
         except (OSError, ValueError, csv.Error) as error:
             raise damaged(self.name, table, error, self.remedy) from error
 

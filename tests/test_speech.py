@@ -401,7 +401,7 @@ def test_a_row_without_its_file_or_action_is_named(tmp_path, old, new, reason):
 
 def test_a_missing_table_is_named(tmp_path):
     (write_fluent(tmp_path) / "data" / "valid_data.csv").unlink()
-    with pytest.raises(DataError, match=r"valid_data\.csv is damaged .*put the published one back"):
+    with pytest.raises(DataError, match=r"data/valid_data\.csv was not found in .*unpack"):
         at(Fluent, tmp_path).test()
 
 
