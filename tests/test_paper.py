@@ -188,6 +188,22 @@ def test_a_lacking_seed_is_marked_and_never_bold(tmp_path):
     assert table.entries["ensemble", Column("mnist", "accuracy")].is_best
 
 
+def test_what_no_run_can_measure_is_not_to_be_run(tmp_path):
+    """Without a mistake there is none to detect: running again fills nothing."""
+    paper_rows.write(tmp_path)
+    path = tmp_path / "rows/fsdd/clean/redecnn-s0.json"
+    record = json.loads(path.read_text())
+    for row in record["rows"]:
+        row["metrics"].pop("misclassification_auroc", None)
+    path.write_text(json.dumps(record))
+    table = filled(tmp_path, "T9a")
+    one = table.entries["redecnn", Column("audiomnist", "misclassification")]
+    assert text(one) == "0.766 ± 0.000 (n = 2) [0.766]"
+    (note,) = [n for n in table.notes if n.startswith("AudioMNIST misclassification: not defined")]
+    assert note.endswith("; redecnn seed 0.")
+    assert not any("to be run" in note for note in table.notes)
+
+
 def test_a_seed_that_lacks_a_view_is_no_seed(tmp_path):
     paper_rows.write(tmp_path)
     path = tmp_path / "rows/mnist/corruption/redecnn-s2.json"

@@ -115,6 +115,13 @@ class Found:
     per_seed: pd.DataFrame
     views: int
     reasons: Mapping[str, str]  # method -> why a scenario failed or was skipped
+    undefined: Mapping[str, tuple[int, ...]]  # method -> seeds measured, of which there is none
+
+    def absent(self, method: str) -> tuple[int, ...]:
+        """The seeds of a method that are to be run."""
+        values = self.per_seed.loc[method]
+        told = self.undefined.get(method, ())
+        return tuple(int(seed) for seed in values.index[values.isna()] if seed not in told)
 
     def whole(self, method: str) -> bool:
         """Tell whether a method has every seed and every view."""
@@ -154,7 +161,7 @@ class Measured:
         about = self._about(names, variant, metric.scenario)
         if not parts:
             nothing = pd.DataFrame(index=self.methods, columns=list(SEEDS), dtype=float)
-            return Found(column, None, nothing, 0, _reasons(about, column))
+            return Found(column, None, nothing, 0, _reasons(about, column), {})
         place = min(parts, key=lambda p: _order(p, names, parts[p]))
         about = [r for r in about if _place(r) == place]
         lines = _of_view(parts[place], column, metric)
@@ -164,7 +171,8 @@ class Measured:
             if metric.stdev
             else stats.over_cells(values)
         )
-        return Found(column, place, per_seed, values.shape[1], _reasons(about, column))
+        reasons, undefined = _reasons(about, column), _undefined(about, metric)
+        return Found(column, place, per_seed, values.shape[1], reasons, undefined)
 
     def _about(self, names: tuple[str, ...], variant: str, scenario: str) -> list[Record]:
         return [
@@ -193,6 +201,15 @@ def _reason(record: Record, column: Column) -> str:
     names = DATA[column.view].names if column.view in DATA else (column.view,)
     missing = record.get("missing") or {}
     return next((f"{view}: {missing[view]}" for view in missing if _rank(view, names) >= 0), "")
+
+
+def _undefined(records: Iterable[Record], metric: Metric) -> dict[str, tuple[int, ...]]:
+    """Seeds whose rows have no such metric at all, as of mistakes where there are none."""
+    found: dict[str, tuple[int, ...]] = {}
+    for r in records:
+        if r["rows"] and not any(metric.metric in row["metrics"] for row in r["rows"]):
+            found[r["method"]] = (*found.get(r["method"], ()), int(r["seed"]))
+    return found
 
 
 def _owed(records: Iterable[Record]) -> list[int]:

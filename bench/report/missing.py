@@ -36,14 +36,13 @@ def gap(found: Found, method: str, preset: str) -> Gap:
     """What it takes to fill the cell of a method in a column."""
     metric = METRICS[found.column.metric]
     label = found.place.dataset if found.place else DATA[found.column.dataset].ask
-    values = found.per_seed.loc[method]
     return Gap(
         CLASSES.get(label, label),
         found.place.preset if found.place else preset,
         method,
         metric.scenario,
         metric.variant.format(view=found.column.view),
-        tuple(int(seed) for seed in values.index[values.isna()]),
+        found.absent(method),
     )
 
 

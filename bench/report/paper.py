@@ -127,7 +127,7 @@ class Entry:
     @property
     def lacking(self) -> bool:
         """Whether the paper has the number and we lack it or a seed of it."""
-        return self.cell is not None and self.seeds < len(self.values)
+        return self.cell is not None and bool(self.found.absent(self.method))
 
     @cached_property
     def pair(self) -> tuple[float, float]:
@@ -229,7 +229,8 @@ def fill(table: Table, measured: Measured, results: Path) -> Filled:
         for entry in entries.values()
         if entry.lacking
     ]
-    found_notes = _places(entries.values()) + _reasons(entries.values())
+    found_notes = [*_places(entries.values()), *_reasons(entries.values())]
+    found_notes += _undefined(entries.values())
     orders = missing.commands(gaps, results)
     marks = {gap: _letter(i) for i, order in enumerate(orders) for gap in order.gaps}
     marked = {key: _marked(entry, marks, measured.preset) for key, entry in entries.items()}
@@ -287,6 +288,17 @@ def _reasons(entries: Iterable[Entry]) -> list[str]:
             label = DATA[entry.found.column.dataset].label
             told.setdefault((label, why), {}).setdefault(entry.method)
     return [f"{label}, {', '.join(who)}: {why}" for (label, why), who in told.items()]
+
+
+def _undefined(entries: Iterable[Entry]) -> list[str]:
+    """Which numbers there cannot be, a line for each column."""
+    told: dict[str, list[str]] = {}
+    for entry in entries:
+        column = entry.found.column
+        if seeds := entry.found.undefined.get(entry.method):
+            words = f"{entry.method} seed {', '.join(map(str, sorted(seeds)))}"
+            told.setdefault(f"{DATA[column.dataset].label} {metric_name(column)}", []).append(words)
+    return [f"{what}: not defined for {'; '.join(who)}." for what, who in told.items()]
 
 
 def write(measured: Measured, results: Path) -> None:
