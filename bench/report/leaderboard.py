@@ -49,6 +49,8 @@ COLUMNS = [
     Column("FGSM", "adversarial", view="fgsm"),
     Column("FGSM transfer", "adversarial", view="fgsm_transfer"),
     Column("held out", "heldout"),
+    Column("bad recordings", "speech_corruption"),
+    Column("new speaker", "speaker"),
     Column("accuracy", "clean", "accuracy"),
     Column("ECE %", "clean", "ece", better="lower", digits=1, scale=100.0),
 ]
