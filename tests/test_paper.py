@@ -199,7 +199,9 @@ def test_what_no_run_can_measure_is_not_to_be_run(tmp_path):
     table = filled(tmp_path, "T9a")
     one = table.entries["redecnn", Column("audiomnist", "misclassification")]
     assert text(one) == "0.766 ± 0.000 (n = 2) [0.766]"
-    (note,) = [n for n in table.notes if n.startswith("AudioMNIST misclassification: not defined")]
+    (note,) = [
+        n for n in table.notes if n.startswith("AudioMNIST misclassification: not defined where")
+    ]
     assert note.endswith("; redecnn seed 0.")
     assert not any("to be run" in note for note in table.notes)
 

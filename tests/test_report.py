@@ -269,6 +269,13 @@ def test_the_same_rows_give_the_same_files(results):
     assert contents() == contents()
 
 
+def test_a_scenario_nobody_named_has_a_column_of_its_own(results):
+    frame = only_board(results).frame.replace({"scenario": {"cross_dataset": "bad_weather"}})
+    labels = [column.label for column in leaderboard(frame).columns]
+    assert "bad weather" in labels
+    assert labels.index("bad weather") < labels.index("accuracy")
+
+
 def drawn(results):
     from matplotlib.figure import Figure
 

@@ -49,12 +49,19 @@ COLUMNS = [
     Column("FGSM", "adversarial", view="fgsm"),
     Column("FGSM transfer", "adversarial", view="fgsm_transfer"),
     Column("held out", "heldout"),
-    Column("bad recordings", "speech_corruption"),
-    Column("new speaker", "speaker"),
     Column("accuracy", "clean", "accuracy"),
     Column("ECE %", "clean", "ece", better="lower", digits=1, scale=100.0),
 ]
 FIT = Column("fit s", better="", digits=1)  # chance would always win: nothing in bold
+
+
+def shifts(frame: pd.DataFrame, score: str = "") -> list[Column]:
+    """What is detected on a board: columns named above, then other scenarios by their own names."""
+    named = [column for column in COLUMNS if column.metric == DETECTION]
+    detected = set(frame.loc[frame["metric"] == DETECTION, "scenario"])
+    others = sorted(detected - {column.scenario for column in COLUMNS})
+    named += [Column(scenario.replace("_", " "), scenario) for scenario in others]
+    return [column for column in named if len(column.lines(frame, score))]
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ def leaderboard(frame: pd.DataFrame, score: str = "") -> Leaderboard:
     ranks = stats.cell_ranks(_detection(whole, methods, score, notes))
     rank = ranks.mean(axis=1).reindex(methods).sort_values(kind="stable")
     per_seed, best = {}, {"rank": _best_ranks(ranks)}
-    for column in COLUMNS:
+    for column in [*shifts(frame, score), *(c for c in COLUMNS if c.metric != DETECTION)]:
         lines = column.lines(frame, score)
         if lines.empty or (score and column.metric != DETECTION):
             continue

@@ -41,13 +41,15 @@ class Metric:
     digits: int = 3
     scale: float = 1.0
     better: Better = "higher"
+    of_mistakes: bool = False  # where every answer is right there is none
 
 
 BEARD = "target=Beard"
 PROBED = "features"  # what stands in place of a score where a head reads the last hidden layer
 METRICS = {
     "accuracy": Metric("accuracy %", "clean", "accuracy", digits=1, scale=100.0),
-    "misclassification": Metric("misclassification", "clean", "misclassification_auroc"),
+    "misclassification": Metric("misclassification", "clean", "misclassification_auroc",
+                                of_mistakes=True),
     "ece": Metric("ECE %", "clean", "ece", digits=2, scale=100.0, better="lower"),
     "adversarial": Metric("adversarial (FGSM)", "adversarial", view="fgsm"),
     "ood": Metric("OOD ({view})", "cross_dataset", view="{view}"),
@@ -204,9 +206,9 @@ def _reason(record: Record, column: Column) -> str:
 
 
 def _undefined(records: Iterable[Record], metric: Metric) -> dict[str, tuple[int, ...]]:
-    """Seeds whose rows have no such metric at all, as of mistakes where there are none."""
+    """Seeds that were measured and made no mistake, so that a metric of mistakes has no value."""
     found: dict[str, tuple[int, ...]] = {}
-    for r in records:
+    for r in records if metric.of_mistakes else ():
         if r["rows"] and not any(metric.metric in row["metrics"] for row in r["rows"]):
             found[r["method"]] = (*found.get(r["method"], ()), int(r["seed"]))
     return found

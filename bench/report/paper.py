@@ -298,7 +298,10 @@ def _undefined(entries: Iterable[Entry]) -> list[str]:
         if seeds := entry.found.undefined.get(entry.method):
             words = f"{entry.method} seed {', '.join(map(str, sorted(seeds)))}"
             told.setdefault(f"{DATA[column.dataset].label} {metric_name(column)}", []).append(words)
-    return [f"{what}: not defined for {'; '.join(who)}." for what, who in told.items()]
+    return [
+        f"{what}: not defined where no answer is wrong: {'; '.join(who)}."
+        for what, who in told.items()
+    ]
 
 
 def write(measured: Measured, results: Path) -> None:

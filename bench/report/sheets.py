@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.report import formats, stats
 from bench.report.frames import headline_scores, seeds
-from bench.report.leaderboard import COLUMNS, DETECTION, Better
+from bench.report.leaderboard import DETECTION, Better, shifts
 
 PLACE = ["scenario", "view", "severity"]  # what names a cell
 OWN = ""  # the sheet by each method's own score, or of its own answer
@@ -121,7 +121,7 @@ class Cells:
         found = self.lines[self.lines["metric"] == DETECTION].drop_duplicates(PLACE)
         every = found.assign(headline=found["score"])  # a column has the cells of any score
         chosen = []
-        for column in (column for column in COLUMNS if column.metric == DETECTION):
+        for column in shifts(self.frame):
             lines = column.lines(every)[PLACE].drop_duplicates()
             cells = sorted(places[tuple(place)] for place in lines.to_numpy())
             chosen += [Group(column.label, column.scenario, tuple(cells), "summary")]

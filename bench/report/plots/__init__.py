@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.report.frames import Board, seeds
-from bench.report.leaderboard import COLUMNS, DETECTION, Column
+from bench.report.leaderboard import Column, shifts
 from bench.report.stats import grid, over_seeds
 from bench.report.style import Palette
 
@@ -70,11 +70,8 @@ class Material:
 
     @property
     def shifts(self) -> list[Column]:
-        """What is detected on this board: columns of the leaderboard, then other scenarios."""
-        detected = self.frame.loc[self.frame["metric"] == DETECTION, "scenario"].unique()
-        known = [c for c in COLUMNS if c.metric == DETECTION and len(c.lines(self.frame))]
-        rest = sorted(set(detected) - {column.scenario for column in COLUMNS})
-        return known + [Column(scenario.replace("_", " "), scenario) for scenario in rest]
+        """What is detected on this board: the leaderboard's columns."""
+        return shifts(self.frame)
 
     @property
     def cells(self) -> pd.DataFrame:
