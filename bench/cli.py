@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import BenchError, UsageError
+from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
-    from datasets.store import Store
-
-    from .plan import Job
-    from .run import Settings
+    from bench.datasets.store import Store
+    from bench.running.plan import Job
+    from bench.running.run import Settings
 
 RESULTS = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
@@ -97,10 +96,10 @@ def _plan(
 ) -> tuple[list[Job], Settings]:  # fmt: skip
     """Turn what was typed into jobs and settings; torch is imported only once that is needed."""
     numbers = _seeds(seeds)
-    from . import presets
-    from .device import resolve
-    from .plan import make_plan
-    from .run import Settings
+    from bench import presets
+    from bench.fitting.device import resolve
+    from bench.running.plan import make_plan
+    from bench.running.run import Settings
 
     settings = Settings(results, presets.check(preset), resolve(device), jobs, force)
     plan = make_plan(
@@ -123,7 +122,7 @@ def _seeds(text: str) -> list[int]:
 
 
 def _store(data: Path | None) -> Store:
-    from datasets.store import Store
+    from bench.datasets.store import Store
 
     return Store.from_environment(data)
 
@@ -131,12 +130,12 @@ def _store(data: Path | None) -> Store:
 def _run(jobs: list[Job], settings: Settings) -> int:
     from torch import get_num_threads
 
-    from . import estimate, verify
-    from .closing import refresh, show
-    from .console import Console
-    from .device import describe
-    from .run import prepare
-    from .run import run as run_all
+    from bench.commands import estimate, verify
+    from bench.commands.summary import refresh, show
+    from bench.fitting.console import Console
+    from bench.fitting.device import describe
+    from bench.running.run import prepare
+    from bench.running.run import run as run_all
 
     start = time.perf_counter()
     prepare(jobs, settings)
@@ -160,7 +159,7 @@ def _run(jobs: list[Job], settings: Settings) -> int:
 
 
 def _show_plan(jobs: list[Job], settings: Settings) -> None:
-    from . import estimate
+    from bench.commands import estimate
 
     for line in estimate.plan_lines(jobs, settings):
         click.echo(line)
@@ -180,12 +179,12 @@ def report(
     """Render tables and figures from the rows that are there."""
     results = out or folders[0]
     if missing:
-        from .report.paper import shortfall
+        from bench.report.wu2021.tables import shortfall
 
         for line in shortfall(*folders):
             click.echo(line)
         return
-    from .closing import draw
+    from bench.commands.summary import draw
 
     for problem in draw(results, figures=figures, paper=paper, sources=folders):
         click.echo(f"bench: {problem}", err=True)
@@ -198,7 +197,7 @@ def report(
 @MERGED
 def export(folders: list[Path], out: Path) -> None:
     """Write every row to one file that pandas reads in one call (docs/schema.md)."""
-    from .export import export as write
+    from bench.commands.export import export as write
 
     lines, problems = write(folders, out)
     for problem in problems:
@@ -214,7 +213,7 @@ def export(folders: list[Path], out: Path) -> None:
 @RESULTS
 def verify(results: Path, reference: Path | None) -> None:
     """Compare results with the reference: do seeds and devices explain the differences?"""
-    from .verify import summary
+    from bench.commands.verify import summary
 
     if not (results / "rows").exists():
         raise UsageError(f"no results under {results}; start with `python -m bench run`")
@@ -234,8 +233,8 @@ def verify(results: Path, reference: Path | None) -> None:
 def compare(first: str, second: str, **options: Any) -> None:
     """Test AUROC(FIRST) - AUROC(SECOND) view by view, by a paired bootstrap over test inputs."""
     jobs, settings = _plan(f"{first},{second}", **options)
-    from .compare import differences
-    from .console import Console
+    from bench.commands.compare import differences
+    from bench.fitting.console import Console
 
     with Console() as console:
         for data, found in differences(jobs, settings, console):
@@ -260,8 +259,8 @@ def compare(first: str, second: str, **options: Any) -> None:
 @DATA
 def explore(seed: str, output: Path, **options: Any) -> None:
     """Write a page in which a DecNN or ReDecNN runs: decodings, paths, votes."""
-    from .console import Console
-    from .explore import write
+    from bench.fitting.console import Console
+    from bench.gallery.explore import write
 
     jobs, settings = _plan(**options, scenarios="clean", seeds=seed)
     if len(jobs) != 1:
@@ -281,8 +280,8 @@ def explore(seed: str, output: Path, **options: Any) -> None:
 @DATA
 def draw(seed: str, **options: Any) -> None:
     """Draw decoded activations, paths, the least sure inputs and the corruptions."""
-    from .console import Console
-    from .pictures import draw as draw_all
+    from bench.fitting.console import Console
+    from bench.gallery.pictures import draw as draw_all
 
     jobs, settings = _plan(**options, scenarios="clean", seeds=seed)
     with Console() as console:
@@ -294,7 +293,7 @@ def draw(seed: str, **options: Any) -> None:
 @click.argument("kinds", nargs=-1)
 def list_(kinds: tuple[str, ...]) -> None:
     """List methods, datasets, scenarios, scores and presets."""
-    from .catalogue import show
+    from bench.commands.catalogue import show
 
     show(kinds)
 
@@ -303,7 +302,7 @@ def list_(kinds: tuple[str, ...]) -> None:
 @click.argument("name")
 def check(name: str) -> None:
     """Check that a method keeps the contract, on toy data."""
-    from .check import check_method
+    from bench.commands.check import check_method
 
     failed = 0
     for title, problem in check_method(name):
@@ -323,7 +322,7 @@ def data() -> None:
 @DATA
 def data_list(data: Path | None) -> None:
     """List every data set and outlier source, and where it was found."""
-    from .catalogue import show_data
+    from bench.commands.catalogue import show_data
 
     show_data(_store(data))
 
@@ -333,7 +332,7 @@ def data_list(data: Path | None) -> None:
 @DATA
 def data_download(name: str, data: Path | None) -> None:
     """Download a data set into the data folder."""
-    from .catalogue import find_source
+    from bench.commands.catalogue import find_source
 
     source = find_source(name, _store(data))
     source.download()
@@ -345,7 +344,7 @@ def data_download(name: str, data: Path | None) -> None:
 @DATA
 def data_where(name: str, data: Path | None) -> None:
     """Print where a data set was found."""
-    from .catalogue import find_source
+    from bench.commands.catalogue import find_source
 
     source = find_source(name, _store(data))
     place = source.where()
@@ -361,6 +360,6 @@ def data_where(name: str, data: Path | None) -> None:
 @DATA
 def info(data: Path | None) -> None:
     """Print versions, devices and the data that was found."""
-    from .catalogue import show_info
+    from bench.commands.catalogue import show_info
 
     show_info(_store(data))

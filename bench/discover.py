@@ -21,9 +21,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TypeVar
 
-from datasets.named import Named, Value
-
-from .errors import BenchError, UnknownNameError, UsageError
+from bench.datasets.named import Named, Value
+from bench.errors import BenchError, UnknownNameError, UsageError
 
 N = TypeVar("N", bound=Named)
 

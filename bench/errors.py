@@ -1,6 +1,6 @@
 """Mistakes a user can fix. The command line prints these in one line and exits with 2."""
 
-from datasets.errors import BenchError, DataError
+from bench.datasets.errors import BenchError, DataError
 
 __all__ = ["BenchError", "DataError", "UnknownNameError", "UsageError"]
 

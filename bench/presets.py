@@ -1,6 +1,6 @@
 """Named sizes. A preset only sets defaults of parameters, and is in every key through them."""
 
-from .discover import unknown
+from bench.discover import unknown
 
 PRESETS = {
     "smoke": "seconds: tiny nets and few inputs, for tests and first tries",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .conv import cnn, resnet, resnet_decoder, small_decoder
 from .nets import PLAIN, Activation, Classifier, Decoder, Layers, mlp

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from datasets.base import Split, Task
-from datasets.named import Named, Value
+from bench.datasets.base import Split, Task
+from bench.datasets.named import Named, Value
 
 T = TypeVar("T")
 State = Mapping[str, "Tensor | int | float | str | bool | State | Sequence[State] | None"]
@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ingredient:
+class Prerequisite:
     """Another fitted method that one needs: which, with what parameters, from what seeds.
 
     Where ``target`` names an attribute of the data, it predicts that one and nothing else.
@@ -51,13 +51,13 @@ class Method(Named, ABC):
     A new baseline is one new file: a subclass with `name` (the file's stem), `source`, `fit`,
     `predict_proba`, `state` and `load_state`. Everything else has a default. Parameters
     named in `predict_only` do not change the fit, so changing them reuses the cached model.
-    ``answers_with`` says which probabilities are the method's answer: the mean over its
+    ``point_prediction`` says which probabilities are the method's answer: the mean over its
     samples, or those of its single classifier (where samples serve the uncertainty alone).
     """
 
     predict_only: ClassVar[frozenset[str]] = frozenset()
-    answers_with: ClassVar[Literal["samples", "single"]] = "samples"
-    epoch_seconds: float | None = None  # median over epochs, set by fit; ingredients count
+    point_prediction: ClassVar[Literal["samples", "single"]] = "samples"
+    epoch_seconds: float | None = None  # median over epochs, set by fit; prerequisites count
 
     @abstractmethod
     def fit(
@@ -66,7 +66,7 @@ class Method(Named, ABC):
         val: Split,
         *,
         seed: int,
-        given: Mapping[str, Sequence[Method]] | None = None,
+        prerequisites: Mapping[str, Sequence[Method]] | None = None,
     ) -> Self:
         """Learn from clean data only and return self.
 
@@ -74,7 +74,7 @@ class Method(Named, ABC):
             train: what to learn from.
             val: what to choose settings on; never a test set.
             seed: the same seed gives the same model.
-            given: the fitted methods that `ingredients` asked for, by its keys.
+            prerequisites: the fitted methods that `prerequisites` asked for, by its keys.
         """
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Method(Named, ABC):
         """Return one deterministic pass for post-hoc scores, or None where there is none."""
         return None
 
-    def ingredients(self, seed: int) -> Mapping[str, Ingredient]:
+    def prerequisites(self, seed: int) -> Mapping[str, Prerequisite]:
         """Return the fitted methods this one needs, by the key `fit` finds them under."""
         return {}
 
@@ -119,10 +119,13 @@ class Method(Named, ABC):
         val: Split,
         *,
         seeds: Sequence[int],
-        given: Mapping[str, Sequence[Method]] | None = None,
+        prerequisites: Mapping[str, Sequence[Method]] | None = None,
     ) -> list[Self]:
         """Fit one model a seed; a loop here, one stacked training where that pays."""
-        return [type(self)(**self.params()).fit(train, val, seed=s, given=given) for s in seeds]
+        return [
+            type(self)(**self.params()).fit(train, val, seed=s, prerequisites=prerequisites)
+            for s in seeds
+        ]
 
     def to(self, device: torch.device) -> Self:
         """Move the fitted networks to ``device``."""

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from datasets.base import Split, Task
+from bench.datasets.base import Split, Task
 
 from .bayes_layers import BayesConvolution, BayesLinear, complexity, drawn_weights
 from .nets import Classifier, Layers
-from .neural import DeepMethod, Given
+from .neural import DeepMethod, Prerequisites
 from .training import cross_entropy
 
 
@@ -62,7 +62,9 @@ class Bayes(DeepMethod[Classifier]):
         layers = Layers(partial(BayesLinear, **settings), partial(BayesConvolution, **settings))
         return self.classifier(task, layers=layers)
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
         self.inputs = len(train)
         return self.fit_net(train, seed)
 

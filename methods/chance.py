@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from datasets.base import Split, Task
+from bench.datasets.base import Split, Task
 
 from .base import Method, State
 
@@ -37,7 +37,7 @@ class Chance(Method):
         val: Split,
         *,
         seed: int,
-        given: Mapping[str, Sequence[Method]] | None = None,
+        prerequisites: Mapping[str, Sequence[Method]] | None = None,
     ) -> Self:
         return self.load_state({}, train.task)
 

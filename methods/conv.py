@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .nets import ACTIVATIONS, PLAIN, Activation, Classifier, Drop, Layers, convolution
 
@@ -49,7 +49,7 @@ class Nonlinearity(nn.Module):
         return self.function(h)
 
 
-class Summary(nn.Module):
+class GlobalAvgPool(nn.Module):
     """Average over places: maps (n, F, h, w) to features (n, F)."""
 
     def forward(self, h: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Stem(nn.Module):
         return self.convolution(functional.pixel_unshuffle(padded, self.side))
 
 
-class Painted(nn.Module):
+class Unpatchify(nn.Module):
     """Maps (n, C side^2, h, w) to images (n, C, H, W): what `Stem` does, undone."""
 
     def __init__(self, task: Task) -> None:
@@ -151,7 +151,7 @@ class Painted(nn.Module):
         return functional.pixel_shuffle(h, self.side)[..., :height, :width]
 
 
-class Single(nn.Module):
+class ToFloat32(nn.Module):
     """At least single precision, for what blocks keep adding to."""
 
     def forward(self, h: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def cnn(
             for _ in range(blocks)
         ],
         shape=map_shape(task, channels),
-        summary=Summary(),
+        summary=GlobalAvgPool(),
         rate=rate,
         layers=layers,
     )
@@ -190,12 +190,12 @@ def resnet(
     """Return a classifier whose blocks add to one stream of maps."""
     return kind(
         task,
-        stem=nn.Sequential(Stem(task, channels, layers), Single()),
+        stem=nn.Sequential(Stem(task, channels, layers), ToFloat32()),
         blocks=[
             block(channels, activation=activation, rate=rate, layers=layers) for _ in range(blocks)
         ],
         shape=map_shape(task, channels),
-        summary=nn.Sequential(norm(channels), Nonlinearity(activation), Summary()),
+        summary=nn.Sequential(norm(channels), Nonlinearity(activation), GlobalAvgPool()),
         rate=rate,
         layers=layers,
     )
@@ -225,7 +225,7 @@ def small_decoder(task: Task, inputs: tuple[int, ...], width: int) -> nn.Sequent
         norm(channels),
         nn.ReLU(),
         convolution(channels, task.shape[0] * patch(task) ** 2),
-        Painted(task),
+        Unpatchify(task),
     )
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datasets.base import Split, Task
+from bench.datasets.base import Split, Task
 
 from .backbones import DecoderName, make_decoder
-from .base import Ingredient
+from .base import Prerequisite
 from .nets import Decodable, pick, squared_error
-from .neural import DeepMethod, Given, copied, take
+from .neural import DeepMethod, Prerequisites, copied, take
 from .training import cross_entropy
 
 COMPOSED = {"linear": "linear", "resnet": "resnet18"}  # choice of m -> method
@@ -26,7 +26,7 @@ class DecodableMethod(DeepMethod[Decodable]):
 
     Args:
         beta: weight of the squared error of a decoding, summed over the image.
-        in_colour: share of beta that counts for images in colour, whose errors are larger.
+        rgb_beta_scale: share of beta that counts for images in colour, whose errors are larger.
         decoder: what g is: a hidden layer of ``decoder_width`` features (mlp), two convolutions
             with an eighth as many channels (conv), or the paper's ResNet-18 with upsampling, of
             ``decoder_width`` channels at an eighth of the image's size (resnet). "auto" is mlp
@@ -36,7 +36,7 @@ class DecodableMethod(DeepMethod[Decodable]):
         protect: attributes of which decoded activations are to tell a classifier nothing.
     """
 
-    answers_with = "single"
+    point_prediction = "single"
     composed: nn.Module | None = None  # both are there during `fit` alone
     protected: tuple[nn.Module, ...] = ()
     presets: ClassVar = {
@@ -49,7 +49,7 @@ class DecodableMethod(DeepMethod[Decodable]):
         self,
         *,
         beta: float = 0.05,
-        in_colour: float = 0.1,
+        rgb_beta_scale: float = 0.1,
         decoder: DecoderName = "auto",
         decoder_width: int = 512,
         compose: Literal["none", "linear", "resnet"] = "none",
@@ -59,7 +59,7 @@ class DecodableMethod(DeepMethod[Decodable]):
     ) -> None:
         super().__init__(**inherited)  # type: ignore[arg-type]
         self.beta = beta
-        self.in_colour = in_colour
+        self.rgb_beta_scale = rgb_beta_scale
         self.decoder = decoder
         self.decoder_width = decoder_width
         self.compose = compose
@@ -73,21 +73,25 @@ class DecodableMethod(DeepMethod[Decodable]):
 
     def beta_for(self, x: Tensor) -> float:
         """Return the weight of the squared error of images like x (n, C, H, W)."""
-        return self.beta if x.shape[1] == 1 else self.beta * self.in_colour
+        return self.beta if x.shape[1] == 1 else self.beta * self.rgb_beta_scale
 
-    def ingredients(self, seed: int) -> dict[str, Ingredient]:
-        found = {name: Ingredient("standard", (seed,), target=name) for name in self.protect}
+    def prerequisites(self, seed: int) -> dict[str, Prerequisite]:
+        found = {name: Prerequisite("standard", (seed,), target=name) for name in self.protect}
         if self.compose != "none":
-            found["m"] = Ingredient(COMPOSED[self.compose], (seed,))
+            found["m"] = Prerequisite(COMPOSED[self.compose], (seed,))
         return found
 
     def attributes(self) -> tuple[str, ...]:
         return self.protect
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
         watching = {
-            key: copied(take(self, given, key, 1)[0]).to(train.x.device).requires_grad_(False)
-            for key in self.ingredients(seed)
+            key: copied(take(self, prerequisites, key, 1)[0])
+            .to(train.x.device)
+            .requires_grad_(False)
+            for key in self.prerequisites(seed)
         }
         self.composed = watching.pop("m", None)
         self.protected = tuple(watching.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .nets import Classifier
 from .neural import DeepMethod

@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from datasets.base import Split, Task, derive_seed
+from bench.datasets.base import Split, Task, derive_seed
 
-from .base import Ingredient
-from .neural import DeepMethod, Given, copied, take
+from .base import Prerequisite
+from .neural import DeepMethod, Prerequisites, copied, take
 from .standard import Standard
 
 
@@ -29,17 +29,19 @@ class Ensemble(DeepMethod[nn.ModuleList]):
         super().__init__(**inherited)  # type: ignore[arg-type]
         self.size = size
 
-    def ingredients(self, seed: int) -> dict[str, Ingredient]:
+    def prerequisites(self, seed: int) -> dict[str, Prerequisite]:
         params = {name: getattr(self, name) for name in Standard.defaults()}
         others = (derive_seed(self.name, "member", i, seed) for i in range(1, self.size))
-        return {"standard": Ingredient("standard", (seed, *others), params)}
+        return {"standard": Prerequisite("standard", (seed, *others), params)}
 
     def build(self, task: Task) -> nn.ModuleList:
         params = {name: getattr(self, name) for name in Standard.defaults()}
         return nn.ModuleList(Standard(**params).build(task) for _ in range(self.size))
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
-        members = take(self, given, "standard", self.size)
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
+        members = take(self, prerequisites, "standard", self.size)
         self.net = nn.ModuleList(copied(member) for member in members)
         seconds = [member.epoch_seconds for member in members]
         self.epoch_seconds = None if None in seconds else sum(s for s in seconds if s)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datasets.base import Split, Task
+from bench.datasets.base import Split, Task
 
 from .nets import Classifier
-from .neural import DeepMethod, Given
+from .neural import DeepMethod, Prerequisites
 from .training import cross_entropy
 
 
-class Reversed(torch.autograd.Function):
+class GradientReversal(torch.autograd.Function):
     """The identity, whose gradient comes back times -strength."""
 
     @staticmethod
@@ -30,7 +30,7 @@ class Reversed(torch.autograd.Function):
         return -ctx.strength * gradient, None
 
 
-class Contested(nn.Module):
+class AdversarialDebiasing(nn.Module):
     """A classifier f, and an adversary that reads A binary attributes from its last features."""
 
     def __init__(self, classifier: Classifier, attributes: int) -> None:
@@ -44,7 +44,7 @@ class Contested(nn.Module):
         return torch.stack([head(h) for head in self.adversary], dim=1)
 
 
-class Grad(DeepMethod[Contested]):
+class Grad(DeepMethod[AdversarialDebiasing]):
     """`standard` trained against a linear adversary for the attributes in ``protect``.
 
     L = -log p(y|f(x)) - w_a log p(a|adversary(h_L)), where the gradient of the second term
@@ -70,25 +70,27 @@ class Grad(DeepMethod[Contested]):
         self.protect = protect
         self.strength = strength
 
-    def build(self, task: Task) -> Contested:
-        return Contested(self.classifier(task), len(self.protect))
+    def build(self, task: Task) -> AdversarialDebiasing:
+        return AdversarialDebiasing(self.classifier(task), len(self.protect))
 
     def attributes(self) -> tuple[str, ...]:
         return self.protect
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
         # The loop hands over labels and nothing else, so the attributes travel beside them.
         hidden = [train.attribute(name)[:, None].to(train.y) for name in self.protect]
         self.weights = [balance(values) for values in hidden]
         return self.fit_net(replace(train, y=torch.cat([train.y, *hidden], dim=1)), seed)
 
-    def loss(self, net: Contested, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def loss(self, net: AdversarialDebiasing, x: Tensor, y: Tensor, progress: float) -> Tensor:
         targets = y.shape[1] - len(self.protect)
         h = net.classifier.activations(x)[-1]
         total = cross_entropy(net.classifier.classify(h), y[:, :targets])
         if self.protect:
             strength = self.strength * (2 / (1 + math.exp(-10 * progress)) - 1)
-            guess = net.guess(Reversed.apply(net.classifier.features(h), strength)).float()
+            guess = net.guess(GradientReversal.apply(net.classifier.features(h), strength)).float()
             for i, weights in enumerate(self.weights):
                 truth = y[:, targets + i]
                 total = total + functional.cross_entropy(guess[:, i], truth, weight=weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .nets import LinearClassifier
 from .neural import NeuralMethod

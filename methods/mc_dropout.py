@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from datasets.base import Split
+from bench.datasets.base import Split
 
-from .base import Ingredient
+from .base import Prerequisite
 from .dropout import Dropout
-from .neural import Given, copied, take
+from .neural import Prerequisites, copied, take
 
 
 class McDropout(Dropout):
@@ -30,12 +30,14 @@ class McDropout(Dropout):
         super().__init__(**inherited)  # type: ignore[arg-type]
         self.samples = samples
 
-    def ingredients(self, seed: int) -> dict[str, Ingredient]:
+    def prerequisites(self, seed: int) -> dict[str, Prerequisite]:
         params = {name: getattr(self, name) for name in Dropout.defaults()}
-        return {"dropout": Ingredient("dropout", (seed,), params)}
+        return {"dropout": Prerequisite("dropout", (seed,), params)}
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
-        (dropout,) = take(self, given, "dropout", 1)
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
+        (dropout,) = take(self, prerequisites, "dropout", 1)
         self.net = copied(dropout)
         self.epoch_seconds = dropout.epoch_seconds
         return self

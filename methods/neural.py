@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, Self, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from datasets.base import Split, Task
+from bench.datasets.base import Split, Task
 
 from .backbones import Backbone, make_classifier
 from .base import Method, Outputs, State
@@ -19,7 +19,7 @@ from .nets import PLAIN, Activation, Classifier, Layers
 from .training import Precision, Recipe, cross_entropy, seeded, train
 
 Net = TypeVar("Net", bound=nn.Module)
-Given = Mapping[str, Sequence[Method]]
+Prerequisites = Mapping[str, Sequence[Method]]
 
 
 class NeuralMethod(Method, Generic[Net]):
@@ -75,7 +75,9 @@ class NeuralMethod(Method, Generic[Net]):
             precision=self.precision,
         )
 
-    def fit(self, train: Split, val: Split, *, seed: int, given: Given | None = None) -> Self:
+    def fit(
+        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
+    ) -> Self:
         return self.fit_net(train, seed)
 
     def fit_net(self, split: Split, seed: int) -> Self:
@@ -117,13 +119,13 @@ class DeepMethod(NeuralMethod[Net]):
     ``backbone`` is what the blocks are: layers of an MLP on pixels with ``width`` features, or of
     a net on maps of ``channels``: convolutions (cnn), residual blocks (resnet), or reversible
     ones (revnet), which train in the memory of one block. Nets on maps share their weights among
-    places and learn more slowly: they make ``map_updates`` gradient steps at least. On speech
+    places and learn more slowly: they make ``conv_min_updates`` gradient steps at least. On speech
     commands (validation part, cnn) 400, 1200 and 2400 give a negative log likelihood of 1.02,
     0.63 and 0.76.
     """
 
     presets: ClassVar = {
-        "smoke": {"blocks": 3, "width": 32, "channels": 8, "map_updates": 20},
+        "smoke": {"blocks": 3, "width": 32, "channels": 8, "conv_min_updates": 20},
         "paper": {"channels": 64},
     }
 
@@ -134,7 +136,7 @@ class DeepMethod(NeuralMethod[Net]):
         blocks: int = 8,
         width: int = 256,
         channels: int = 32,
-        map_updates: int = 1200,
+        conv_min_updates: int = 1200,
         activation: Activation = "relu",
         **inherited: object,
     ) -> None:
@@ -143,14 +145,14 @@ class DeepMethod(NeuralMethod[Net]):
         self.blocks = blocks
         self.width = width
         self.channels = channels
-        self.map_updates = map_updates
+        self.conv_min_updates = conv_min_updates
         self.activation = activation
 
     def recipe(self) -> Recipe:
         recipe = super().recipe()
         if self.backbone == "mlp":
             return recipe
-        return replace(recipe, min_updates=max(recipe.min_updates, self.map_updates))
+        return replace(recipe, min_updates=max(recipe.min_updates, self.conv_min_updates))
 
     def classifier(self, task: Task, *, rate: float = 0.0, layers: Layers = PLAIN) -> Classifier:
         """Return the untrained classifier f, with dropout of ``rate``, made of ``layers``."""
@@ -171,12 +173,14 @@ class DeepMethod(NeuralMethod[Net]):
         return Outputs(classifier.classify(last), classifier.features(last))
 
 
-def take(method: Method, given: Given | None, key: str, count: int) -> list[NeuralMethod]:
-    """Return the ingredients found under ``key``, or say that they were not handed over."""
-    found = list((given or {}).get(key, ()))
+def take(
+    method: Method, prerequisites: Prerequisites | None, key: str, count: int
+) -> list[NeuralMethod]:
+    """Return the prerequisites found under ``key``, or say that they were not handed over."""
+    found = list((prerequisites or {}).get(key, ()))
     if len(found) != count:
         raise ValueError(
-            f"{method.name}: fit() needs {count} fitted {key!r} as its ingredients() say, "
+            f"{method.name}: fit() needs {count} fitted {key!r} as its prerequisites() say, "
             f"and was given {len(found)}"
         )
     return cast(list[NeuralMethod], found)

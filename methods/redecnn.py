@@ -24,8 +24,8 @@ class ReDecNN(DecodableMethod):
     alpha = 0.5 was chosen against 0.8 on MNIST's validation part (`laptop`, 25 epochs, one seed):
     accuracy 0.981 against 0.978, squared error of the first decodings 13 to 16 against 19 to 23.
 
-    in_colour = 0.1 and the 1000 updates that `laptop` makes at least were chosen on the validation
-    part of celeba-10k (one seed): the lowest squared error at which the 40 attributes are told as
+    rgb_beta_scale = 0.1 and the 1000 updates that `laptop` makes at least were chosen on validation
+    data of celeba-10k (one seed): the lowest squared error at which the 40 attributes are told as
     well as by `standard` (accuracy 0.855). At beta 0.0167, 0.005 and 0.001 accuracy is 0.843,
     0.860 and 0.864, the squared error 67, 72 and 87; and "Beard" alone at 0.0167 is told by 0.874
     after 675 updates and by 0.885 after 1000 (`standard` 0.884).
@@ -45,7 +45,7 @@ class ReDecNN(DecodableMethod):
         depth: int = 8,
         alpha: float = 0.5,
         ramp: float = 0.5,
-        negligible: float = 1e-3,
+        min_weight: float = 1e-3,
         samples: int = 20,
         **inherited: object,
     ) -> None:
@@ -53,7 +53,7 @@ class ReDecNN(DecodableMethod):
         self.depth = depth
         self.alpha = alpha
         self.ramp = ramp
-        self.negligible = negligible
+        self.min_weight = min_weight
         self.samples = samples
 
     def alpha_at(self, progress: float) -> float:
@@ -64,9 +64,9 @@ class ReDecNN(DecodableMethod):
         return self.alpha if progress >= self.ramp else self.alpha * progress / self.ramp
 
     def depth_at(self, progress: float) -> int:
-        """Return how many depths weigh more than ``negligible``; those beyond cost as much."""
+        """Return how many depths weigh more than ``min_weight``; those beyond cost as much."""
         alpha = self.alpha_at(progress)
-        return sum(alpha**d > self.negligible for d in range(1, self.depth + 1))
+        return sum(alpha**d > self.min_weight for d in range(1, self.depth + 1))
 
     def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
         depth = self.depth_at(progress)

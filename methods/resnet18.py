@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet18
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .base import Outputs
 from .neural import NeuralMethod

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from datasets.base import Task
-from datasets.errors import BenchError
+from bench.datasets.base import Task
+from bench.datasets.errors import BenchError
 
 from .conv import Residual, resnet
 from .nets import PLAIN, Activation, Classifier, Layers
@@ -41,16 +41,20 @@ class ReversibleBlock(nn.Module):
         y2 = x2 + self.g(y1, for_g)
         return torch.cat([y1, y2], dim=1)
 
-    def undo(self, y: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def undo(self, y: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the input that gave ``y``, and the gradients of it and of the parameters."""
-        (y1, y2), (slope1, slope2) = y.chunk(2, dim=1), slope.chunk(2, dim=1)
-        x2, slope1, of_g = _undo(self.g, y1, y2, slope1, slope2)
-        x1, slope2, of_f = _undo(self.f, x2, y1, slope2, slope1)
-        return torch.cat([x1, x2], dim=1), torch.cat([slope1, slope2], dim=1), [*of_f, *of_g]
+        (y1, y2), (gradient1, gradient2) = y.chunk(2, dim=1), gradient.chunk(2, dim=1)
+        x2, gradient1, of_g = _undo(self.g, y1, y2, gradient1, gradient2)
+        x1, gradient2, of_f = _undo(self.f, x2, y1, gradient2, gradient1)
+        return torch.cat([x1, x2], dim=1), torch.cat([gradient1, gradient2], dim=1), [*of_f, *of_g]
 
 
 def _undo(
-    function: nn.Module, kept: Tensor, changed: Tensor, slope_kept: Tensor, slope_changed: Tensor
+    function: nn.Module,
+    kept: Tensor,
+    changed: Tensor,
+    gradient_kept: Tensor,
+    gradient_changed: Tensor,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Undo ``changed = before + function(kept)``.
 
@@ -60,8 +64,8 @@ def _undo(
         kept = kept.detach().requires_grad_()
         added = function(kept)
     inputs = [kept, *_learned([function])]
-    found, *of_parameters = torch.autograd.grad(added, inputs, slope_changed.to(added.dtype))
-    return changed - added.detach(), slope_kept + found, of_parameters
+    found, *of_parameters = torch.autograd.grad(added, inputs, gradient_changed.to(added.dtype))
+    return changed - added.detach(), gradient_kept + found, of_parameters
 
 
 def _learned(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
@@ -91,17 +95,17 @@ class Recomputed(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         (h,) = ctx.saved_tensors
-        slope = torch.zeros_like(h)
+        gradient = torch.zeros_like(h)
         found: list[Tensor] = []
         with torch.autocast(ctx.device_type, ctx.autocast, enabled=ctx.autocast is not None):
-            for block, own in zip(reversed(ctx.blocks), reversed(slopes), strict=True):
+            for block, own in zip(reversed(ctx.blocks), reversed(gradients), strict=True):
                 if own is not None:
-                    slope = slope + own
-                h, slope, of_parameters = block.undo(h, slope)
+                    gradient = gradient + own
+                h, gradient, of_parameters = block.undo(h, gradient)
                 found = [*of_parameters, *found]
-        return None, slope, *found
+        return None, gradient, *found
 
 
 class ReversibleClassifier(Classifier):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets.base import Task
+from bench.datasets.base import Task
 
 from .nets import Classifier
 from .neural import DeepMethod

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datasets.base import Split, derive_seed
+from bench.datasets.base import Split, derive_seed
 
 Precision = Literal["auto", "float32", "bfloat16"]
 SMALL_BATCH = 128

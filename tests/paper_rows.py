@@ -5,8 +5,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from bench.report.measured import METRICS
-from bench.report.published import with_ratios
+from bench.report.wu2021.observed import METRICS
+from bench.report.wu2021.published import with_ratios
 
 STAND_INS = {"celeba": "celeba-10k", "audiomnist": "fsdd", "fluent": "speechcommands"}
 OUTLIERS = {"audiomnist": "speechcommands", "fluent": "fsdd"}

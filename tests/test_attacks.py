@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.attacks import fgsm_direction, perturbed
+from bench.fitting.attacks import fgsm_direction, perturbed
 
 EPS = (0.01, 0.1, 0.5)
 

@@ -5,19 +5,19 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from bench.check import CHECKS, Trial
-from datasets.base import Task
-from datasets.errors import BenchError
-from methods.backbones import CONVOLUTIONAL, make_classifier, make_decoder
-from methods.bayes import Bayes
-from methods.bayes_layers import BayesConvolution, BayesLayer, complexity, drawn_weights
-from methods.decnn import DecNN
-from methods.nets import Layers, convolution
-from methods.redecnn import ReDecNN, classify_paths, recursive_loss
-from methods.revnet import ReversibleBlock
-from methods.standard import Standard
+from bench.commands.check import CHECKS, Trial
+from bench.datasets.base import Task
+from bench.datasets.errors import BenchError
+from bench.methods.backbones import CONVOLUTIONAL, make_classifier, make_decoder
+from bench.methods.bayes import Bayes
+from bench.methods.bayes_layers import BayesConvolution, BayesLayer, complexity, drawn_weights
+from bench.methods.decnn import DecNN
+from bench.methods.nets import Layers, convolution
+from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
+from bench.methods.revnet import ReversibleBlock
+from bench.methods.standard import Standard
 
-TINY = {"blocks": 2, "channels": 8, "epochs": 1, "min_updates": 2, "map_updates": 2}
+TINY = {"blocks": 2, "channels": 8, "epochs": 1, "min_updates": 2, "conv_min_updates": 2}
 PAIRS = [
     ("standard", "cnn"), ("standard", "resnet"), ("standard", "revnet"), ("mc_dropout", "revnet"),
     ("bayes", "cnn"), ("ensemble", "resnet"), ("decnn", "cnn"), ("redecnn", "revnet"),
@@ -90,7 +90,7 @@ def test_nets_on_maps_make_more_updates_at_least(backbone):
     assert Standard().recipe().min_updates == 400
     assert Standard(backbone=backbone).recipe().min_updates == 1200
     assert Standard(backbone=backbone, min_updates=2000).recipe().min_updates == 2000
-    assert Standard(backbone=backbone, map_updates=0).recipe().min_updates == 400
+    assert Standard(backbone=backbone, conv_min_updates=0).recipe().min_updates == 400
 
 
 @every_backbone

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from bench import code
-from bench.cache import Cache, Key
+import bench
+from bench.store import code
+from bench.store.cache import Cache, Key
 
 KEY = Key({"method": "m", "params": {"rate": 0.1}, "seed": 0})
 
@@ -24,7 +25,7 @@ def tree(tmp_path, monkeypatch):
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "a.py").write_text("from .b import f\nx = f(1)\n")
     (tmp_path / "methods" / "b.py").write_text("def f(n):\n    'doc'\n    return n\n")
-    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "__path__", [str(tmp_path)])
     code.code_digest.cache_clear()
     yield tmp_path / "methods"
     code.code_digest.cache_clear()
@@ -39,19 +40,32 @@ def tree(tmp_path, monkeypatch):
     ],
 )
 def test_the_code_digest_sees_logic_only_and_follows_imports(tree, edit, changes):
-    before = code.code_digest("methods.a")
+    before = code.code_digest("bench.methods.a")
     (tree / "b.py").write_text(edit)
     code.code_digest.cache_clear()
-    assert (code.code_digest("methods.a") != before) is changes
+    assert (code.code_digest("bench.methods.a") != before) is changes
+
+
+def test_names_of_modules_and_import_lines_do_not_count_but_what_they_bring_does(tree):
+    before = code.code_digest("bench.methods.a")
+    (tree / "b.py").rename(tree / "c.py")
+    (tree / "a.py").rename(tree / "d.py")
+    (tree / "d.py").write_text("from bench.methods.c import f\n\nx = f(1)\n")
+    code.code_digest.cache_clear()
+    assert code.code_digest("bench.methods.d") == before
+    (tree / "e.py").write_text("def f(n):\n    return -n\n")
+    (tree / "d.py").write_text("from bench.methods.e import f\n\nx = f(1)\n")
+    code.code_digest.cache_clear()
+    assert code.code_digest("bench.methods.d") != before
 
 
 def test_a_package_stands_for_every_module_in_it(tree):
     (tree / "__init__.py").write_text("")
     code.code_digest.cache_clear()
-    before = code.code_digest("methods")
+    before = code.code_digest("bench.methods")
     (tree / "new.py").write_text("y = 2\n")
     code.code_digest.cache_clear()
-    assert code.code_digest("methods") != before
+    assert code.code_digest("bench.methods") != before
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ import torchvision
 from PIL import Image
 from torchvision.datasets import CelebA as Official
 
-import bench.catalogue
-from bench.plan import make_plan
+import bench.commands.catalogue
+from bench.datasets import celeba
+from bench.datasets.base import Task
+from bench.datasets.celeba import ATTRIBUTES, CelebA
+from bench.datasets.cifar10 import Cifar10
+from bench.datasets.corruptions import CORRUPTIONS, corrupt
+from bench.datasets.errors import DataError
+from bench.datasets.idx import Fashion, Mnist, NotMnist
+from bench.datasets.letters import Letters
+from bench.datasets.omniglot import Omniglot
+from bench.datasets.photos import Photos
+from bench.datasets.store import Store
+from bench.running.plan import make_plan
 from bench.scenarios.cross_dataset import CrossDataset, foreign, outlier_sources
-from datasets import celeba
-from datasets.base import Task
-from datasets.celeba import ATTRIBUTES, CelebA
-from datasets.cifar10 import Cifar10
-from datasets.corruptions import CORRUPTIONS, corrupt
-from datasets.errors import DataError
-from datasets.idx import Fashion, Mnist, NotMnist
-from datasets.letters import Letters
-from datasets.omniglot import Omniglot
-from datasets.photos import Photos
-from datasets.store import Store
 
 N = 20
 NAMES = [f"{i:06d}.jpg" for i in range(1, N + 1)]
@@ -215,7 +215,7 @@ def test_jobs_and_views_carry_the_name_of_the_subset(root):
 
 def test_lists_say_what_was_found_and_how_it_is_split(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    bench.catalogue.show_data(Store(root))
+    bench.commands.catalogue.show_data(Store(root))
     out = capsys.readouterr().out
     assert f"{root}/celeba (celeba-20, split by list_eval_partition.txt)" in out
 
@@ -223,7 +223,7 @@ def test_lists_say_what_was_found_and_how_it_is_split(root, capsys, monkeypatch)
 def test_a_damaged_set_does_not_keep_the_others_from_being_listed(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     (root / "celeba/list_attr_celeba.txt").write_text("20\n")
-    bench.catalogue.show_data(Store(root))
+    bench.commands.catalogue.show_data(Store(root))
     out = capsys.readouterr().out
     assert f"{root}/celeba (not usable: celeba: " in out
     assert "photos" in out

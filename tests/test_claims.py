@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats as referee
 
-from bench.report import claims, paper
 from bench.report.frames import load
-from bench.report.measured import Measured
-from bench.report.published import columns, values
 from bench.report.readme import write_paper
+from bench.report.wu2021 import claims, tables
+from bench.report.wu2021.observed import Measured
+from bench.report.wu2021.published import columns, values
 
 from . import paper_rows
 
@@ -19,7 +19,7 @@ PLACE = "mnist/clean"
 
 
 def judged(results):
-    found = claims.judge(Measured(load(results)[0], paper.methods()))
+    found = claims.judge(Measured(load(results)[0], tables.methods()))
     return {result.claim.id: result for result in found}
 
 

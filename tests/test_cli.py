@@ -8,10 +8,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-import bench.subject
+import bench.fitting.evaluator
 from bench.cli import main
-from bench.rows import read_all
-from methods.base import Method
+from bench.methods.base import Method
+from bench.store.rows import read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
 
@@ -92,7 +92,7 @@ def test_the_same_command_again_fits_and_predicts_nothing(copied, monkeypatch):
         raise AssertionError("something was fitted or predicted again")
 
     monkeypatch.setattr(Method, "fit_many", forbidden)
-    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    monkeypatch.setattr(bench.fitting.evaluator, "run_network", forbidden)
     output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
     assert "0 scenarios measured, 0 failed" in output
     assert contents(copied) == before
@@ -107,7 +107,7 @@ def test_deleted_rows_are_measured_again_without_any_network(copied, monkeypatch
         raise AssertionError("a network was run again")
 
     monkeypatch.setattr(Method, "fit_many", forbidden)
-    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    monkeypatch.setattr(bench.fitting.evaluator, "run_network", forbidden)
     output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
     assert "4 scenarios measured, 0 failed" in output
     assert contents(copied) == before
@@ -139,7 +139,7 @@ def test_a_damaged_cache_file_is_set_aside_refitted_and_said(copied):
 
 
 def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
-    from methods.linear import Linear
+    from bench.methods.linear import Linear
 
     def broken(self, *args, **kwargs):
         raise RuntimeError("the loss\nbecame nan")
@@ -158,7 +158,7 @@ def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
 
 
 def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monkeypatch):
-    from methods.linear import Linear
+    from bench.methods.linear import Linear
 
     monkeypatch.setattr(
         Linear, "predict_proba", lambda self, x: torch.full((len(x), 1, 1, 10), float("nan"))
@@ -236,7 +236,7 @@ def test_two_methods_are_compared_view_by_view_from_the_cache(copied, monkeypatc
     def forbidden(*args, **kwargs):
         raise AssertionError("a network was run again")
 
-    monkeypatch.setattr(bench.subject, "run_network", forbidden)
+    monkeypatch.setattr(bench.fitting.evaluator, "run_network", forbidden)
     words = ["--preset", "smoke", "--results", copied]
     output = run("compare", "standard", "linear", *words)
     assert len(re.findall(r"seed 0  corruption .* \[[-+]", output)) == 15
@@ -273,12 +273,12 @@ def test_check_reports_each_rule():
 
 
 def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypatch):
-    from methods.linear import Linear
+    from bench.methods.linear import Linear
 
     def broken(self, seed):
-        raise ValueError("no such ingredient")
+        raise ValueError("no such prerequisite")
 
-    monkeypatch.setattr(Linear, "ingredients", broken)
+    monkeypatch.setattr(Linear, "prerequisites", broken)
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert record["reason"] == "ValueError: no such ingredient"
+    assert record["reason"] == "ValueError: no such prerequisite"

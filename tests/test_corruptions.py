@@ -9,10 +9,10 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from datasets import corruptions
-from datasets.base import as_bytes, as_floats, generator
-from datasets.corruptions import CORRUPTIONS, corrupt
-from datasets.errors import DataError
+from bench.datasets import corruptions
+from bench.datasets.base import as_bytes, as_floats, generator
+from bench.datasets.corruptions import CORRUPTIONS, corrupt
+from bench.datasets.errors import DataError
 
 TABLE = [
     *("shot_noise", "impulse_noise", "glass_blur", "motion_blur", "shear"),

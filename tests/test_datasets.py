@@ -20,24 +20,24 @@ import torchvision
 from PIL import Image
 from sklearn.datasets import load_digits
 
-import datasets
-from datasets import images, letters, omniglot
-from datasets.base import Dataset, Source, as_bytes
-from datasets.cifar10 import Cifar10
-from datasets.digits import Digits
-from datasets.errors import DataError
-from datasets.idx import Fashion, Mnist, NotMnist, parse_idx
-from datasets.letters import Letters
-from datasets.noise import Noise
-from datasets.omniglot import Omniglot
-from datasets.outliers import Outliers
-from datasets.photos import Photos
-from datasets.store import Store
+from bench import datasets
+from bench.datasets import images, letters, omniglot
+from bench.datasets.base import Dataset, Source, as_bytes
+from bench.datasets.cifar10 import Cifar10
+from bench.datasets.digits import Digits
+from bench.datasets.errors import DataError
+from bench.datasets.idx import Fashion, Mnist, NotMnist, parse_idx
+from bench.datasets.letters import Letters
+from bench.datasets.noise import Noise
+from bench.datasets.omniglot import Omniglot
+from bench.datasets.outliers import Outliers
+from bench.datasets.photos import Photos
+from bench.datasets.store import Store
 
 
 def discovered() -> list[type[Source]]:
     found = []
-    for info in pkgutil.iter_modules(datasets.__path__, "datasets."):
+    for info in pkgutil.iter_modules(datasets.__path__, "bench.datasets."):
         for item in vars(importlib.import_module(info.name)).values():
             if inspect.isclass(item) and item.__module__ == info.name and issubclass(item, Source):
                 named = hasattr(item, "name")  # one made from another names its instances
@@ -399,7 +399,7 @@ def test_notmnist_reads_its_test_files(tmp_path):
     path = files["t10k-images-idx3-ubyte.gz"]
     path.write_bytes(path.read_bytes()[:-50])
     store_free = at(NotMnist, tmp_path / "none", tmp_path)
-    importlib.import_module("datasets.idx").read_idx.cache_clear()
+    importlib.import_module("bench.datasets.idx").read_idx.cache_clear()
     with pytest.raises(DataError, match=r"images-idx3-ubyte\.gz is damaged.*put t10k"):
         store_free.raw("test")
 

@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import pytest
 
-import methods
+from bench import methods
+from bench.datasets.named import Named
 from bench.discover import choose, subclasses
 from bench.errors import UnknownNameError, UsageError
+from bench.methods.base import Method
 from bench.scenarios.base import Scenario
-from datasets.named import Named
-from methods.base import Method
 
 
 class Plain(Named):

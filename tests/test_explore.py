@@ -11,18 +11,18 @@ import torch
 from click.testing import CliRunner
 
 import bench
-from bench import explore, people, specimens
-from bench.cache import Cache
 from bench.cli import main
-from bench.console import Console
-from bench.device import resolve
+from bench.datasets.base import as_floats
+from bench.datasets.digits import Digits
 from bench.errors import UsageError
-from bench.fits import Fitter
-from bench.subject import Subject
-from datasets.base import as_floats
-from datasets.digits import Digits
-from methods.nets import Decodable
-from methods.redecnn import ReDecNN
+from bench.fitting.console import Console
+from bench.fitting.device import resolve
+from bench.fitting.evaluator import Evaluator
+from bench.fitting.fits import Fitter
+from bench.gallery import examples, explore, privacy
+from bench.methods.nets import Decodable
+from bench.methods.redecnn import ReDecNN
+from bench.store.cache import Cache
 
 TRAINED = dict(epochs=20, lr=0.005)  # long enough for classes to differ from input to input
 METHOD = "redecnn:" + ",".join(f"{name}={value}" for name, value in TRAINED.items())
@@ -42,12 +42,12 @@ def made(folder: Path, method: str) -> Path:
     return output
 
 
-def fitted(folder: Path, **params) -> Subject:
+def fitted(folder: Path, **params) -> Evaluator:
     """The fit behind a page, read from the cache it was kept in."""
     data = Digits()
     console = Console(quiet=True)
     fitter = Fitter(data, 0, "smoke", resolve("cpu"), Cache(folder / "cache"), console)
-    return Subject(METHOD, ReDecNN(**ReDecNN.defaults("smoke") | TRAINED | params), 0, fitter)
+    return Evaluator(METHOD, ReDecNN(**ReDecNN.defaults("smoke") | TRAINED | params), 0, fitter)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def subject(folder):
+def evaluator(folder):
     return fitted(folder)
 
 
@@ -102,10 +102,10 @@ def along(net: Decodable, x: torch.Tensor, path: list[int]) -> list[float]:
         return net.classifier(x).softmax(-1).flatten().tolist()
 
 
-def largest_difference(page, subject: Subject, *further: list[int]) -> float:
+def largest_difference(page, evaluator: Evaluator, *further: list[int]) -> float:
     """Between page and torch, over inputs of all kinds and their decodings from every layer."""
-    net = explore.network(subject.fitted().method)
-    x = as_floats(torch.cat([group.x for group in explore.chosen(subject)]))
+    net = explore.network(evaluator.fitted().method)
+    x = as_floats(torch.cat([group.x for group in explore.chosen(evaluator)]))
     paths = [[], *([layer] for layer in range(len(net.classifier.blocks))), *further]
     assert page.evaluate("explore.inputs.length") == len(x)
     worst = 0.0
@@ -116,8 +116,8 @@ def largest_difference(page, subject: Subject, *further: list[int]) -> float:
     return worst
 
 
-def test_the_page_computes_what_torch_does(page, subject):
-    assert largest_difference(page, subject, [2, 0, 1]) < 1e-4
+def test_the_page_computes_what_torch_does(page, evaluator):
+    assert largest_difference(page, evaluator, [2, 0, 1]) < 1e-4
     words = page.inner_text("#agreement")
     assert float(re.search(r"at most (\S+) in", words)[1]) < 1e-4
     assert "float32" in words
@@ -224,11 +224,11 @@ def test_decnn_has_a_page_with_its_layers_as_votes(tmp_path):
     assert (about["depth"], about["samples"]) == (1, 3)
 
 
-def test_the_page_shows_what_the_benchmark_measured(folder, subject):
+def test_the_page_shows_what_the_benchmark_measured(folder, evaluator):
     about = facts(folder / "page.html")
-    said = subject.predict(subject.clean)
+    said = evaluator.predict(evaluator.clean)
     clean = [one for one in about["inputs"] if one["group"] == "clean"]
-    scores = specimens.headline(subject)(said.probs)
+    scores = examples.headline(evaluator)(said.probs)
     assert [one["score"] for one in clean] == [round(float(scores[one["row"]]), 4) for one in clean]
     assert [one["label"][0] for one in clean] == list(range(10))
     assert {one["group"] for one in about["inputs"]} == {
@@ -236,30 +236,30 @@ def test_the_page_shows_what_the_benchmark_measured(folder, subject):
     }  # fmt: skip
 
 
-def test_changed_inputs_are_the_named_test_inputs(subject):
+def test_changed_inputs_are_the_named_test_inputs(evaluator):
     rows = torch.tensor([3, 7, 40])
-    x = subject.test.floats(rows)
-    (attacked,) = specimens.adversarial(subject, rows, (0.1,))
+    x = evaluator.test.floats(rows)
+    (attacked,) = examples.adversarial(evaluator, rows, (0.1,))
     assert 0.05 < (as_floats(attacked.x) - x).abs().max() < 0.1 + 1 / 255
-    (noisy,) = (s for s in specimens.corrupted(subject, rows) if s.name == "shot_noise")
-    distance = torch.cdist(as_floats(noisy.x).flatten(1), subject.test.floats().flatten(1))
+    (noisy,) = (s for s in examples.corrupted(evaluator, rows) if s.name == "shot_noise")
+    distance = torch.cdist(as_floats(noisy.x).flatten(1), evaluator.test.floats().flatten(1))
     assert distance.argmin(1).tolist() == rows.tolist()
 
 
-def test_mistakes_are_mistakes(subject):
-    found = specimens.mistakes(subject, 10)
-    said = subject.fitted().method.single_classifier()(as_floats(found.x)).argmax(-1)
+def test_mistakes_are_mistakes(evaluator):
+    found = examples.mistakes(evaluator, 10)
+    said = evaluator.fitted().method.single_classifier()(as_floats(found.x)).argmax(-1)
     assert len(found.x)
     assert (said != found.y).all()
 
 
-def test_no_page_shows_a_person_as_an_outlier(subject, monkeypatch):
+def test_no_page_shows_a_person_as_an_outlier(evaluator, monkeypatch):
     class Faces(Digits):
         name = "faces"
         kind = "face"
 
-    monkeypatch.setattr(specimens, "outlier_sources", lambda data: (Faces(),))
-    assert specimens.outliers(subject, 4) == []
+    monkeypatch.setattr(examples, "outlier_sources", lambda data: (Faces(),))
+    assert examples.outliers(evaluator, 4) == []
 
 
 @pytest.fixture
@@ -269,10 +269,10 @@ def portraits(monkeypatch):
 
 
 def test_pictures_of_people_stay_out_of_the_repository(portraits, tmp_path):
-    people.must_stay_private(portraits, tmp_path / "page.html")
+    privacy.must_stay_private(portraits, tmp_path / "page.html")
     for place in (bench.ROOT / "page.html", tmp_path / "reference" / "page.html"):
         with pytest.raises(UsageError, match="pictures of them are never committed"):
-            people.must_stay_private(portraits, place)
+            privacy.must_stay_private(portraits, place)
 
 
 def test_a_page_of_people_says_so_and_is_refused_where_it_could_be_committed(portraits, tmp_path):

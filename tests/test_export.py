@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli import main
+from bench.commands.export import RECORD, VIEW, export, wide
 from bench.errors import UsageError
-from bench.export import RECORD, VIEW, export, wide
 from bench.report.frames import load
 
 GOLDEN = Path(__file__).parent / "data" / "rows"

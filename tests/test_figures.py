@@ -12,8 +12,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-import bench.subject
-from bench import curves
+import bench.fitting.evaluator
 from bench.cli import main
 from bench.metrics import calibration, detection
 from bench.report import style
@@ -21,6 +20,7 @@ from bench.report.figures import belonging, draw_all, single_inputs, write_galle
 from bench.report.frames import boards, load
 from bench.report.leaderboard import leaderboard
 from bench.report.plots import Material, answers, cost, heatmap, ranks, shift, sweep
+from bench.running import curves
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 MC = "mc_dropout:rate=0.1"
@@ -87,7 +87,9 @@ def measured(tmp_path_factory):
 
 def run(folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.closing.draw", lambda results: [])  # no report: it takes seconds
+        patch.setattr(
+            "bench.commands.summary.draw", lambda results: []
+        )  # no report: it takes seconds
         done = CliRunner().invoke(main, [*FAST, "--results", str(folder)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
@@ -125,7 +127,7 @@ def test_lost_curves_come_back_from_what_was_predicted(measured, tmp_path, monke
     folder = shutil.copytree(measured, tmp_path / "r")
     before = contents(folder / "curves"), contents(folder / "rows")
     shutil.rmtree(folder / "curves")
-    monkeypatch.setattr(bench.subject, "run_network", None)  # to call it would fail
+    monkeypatch.setattr(bench.fitting.evaluator, "run_network", None)  # to call it would fail
     assert "0 scenarios measured, 0 failed" in run(folder)
     assert (contents(folder / "curves"), contents(folder / "rows")) == before
 
@@ -134,7 +136,7 @@ def test_nothing_is_fitted_for_a_curve(measured, tmp_path, monkeypatch):
     folder = shutil.copytree(measured, tmp_path / "r")
     for name in ("curves", "cache"):
         shutil.rmtree(folder / name)
-    monkeypatch.setattr(bench.subject, "run_network", None)
+    monkeypatch.setattr(bench.fitting.evaluator, "run_network", None)
     assert "0 scenarios measured, 0 failed" in run(folder)
     assert not (folder / "curves").exists()
 

@@ -8,23 +8,22 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-import datasets
-import datasets.heldout
+from bench import datasets
 from bench.cli import main
+from bench.datasets.base import Dataset, Raw, Source, Splits, Task, fingerprint
+from bench.datasets.celeba import ATTRIBUTES, CelebA
+from bench.datasets.digits import Digits
+from bench.datasets.errors import DataError
+from bench.datasets.heldout import HeldOut
+from bench.datasets.store import Store
 from bench.discover import choose, subclasses
 from bench.errors import UnknownNameError
-from bench.plan import make_plan
 from bench.report.frames import board_of, boards, fit_seconds, load
 from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import everything
-from bench.rows import read_all
+from bench.running.plan import make_plan
 from bench.scenarios.heldout import OF_THE_PAPER, Heldout
-from datasets.base import Dataset, Raw, Source, Splits, Task, fingerprint
-from datasets.celeba import ATTRIBUTES, CelebA
-from datasets.digits import Digits
-from datasets.errors import DataError
-from datasets.heldout import HeldOut
-from datasets.store import Store
+from bench.store.rows import read_all
 
 FAST = ["--methods", "chance,linear", "--preset", "smoke", "--seeds", "0"]
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report import formats, html, render, sheets, stats
+from bench.report import formats, render, stats
 from bench.report.frames import boards, load
 from bench.report.leaderboard import DETECTION, leaderboard
+from bench.report.web import page, page_data
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -43,10 +44,10 @@ def rows_of(rng, scenario, scores):
     rows = []
     for _, view, group, severity in (view for view in VIEWS if view[0] == scenario):
         place = {"view": view, "group": group, "severity": severity, "n": 2000}
-        answer = {name: round(rng.random(), 6) for name in sheets.ANSWERED}
+        answer = {name: round(rng.random(), 6) for name in page_data.ANSWERED}
         rows.append(place | {"score": "samples", "metrics": answer})
         for score in scores:
-            found = {name: round(rng.random(), 6) for name in sheets.DETECTED}
+            found = {name: round(rng.random(), 6) for name in page_data.DETECTED}
             rows.append(place | {"score": score, "metrics": found})
     return rows
 
@@ -59,13 +60,13 @@ def made(methods=5, seeds=3, scores=SCORES[:3]):
     for i, seed in itertools.product(range(methods), range(seeds)):
         for scenario in dict.fromkeys(view[0] for view in VIEWS):
             found.append(record(f"method_{i}", scenario, seed, rows_of(rng, scenario, scores)))
-        answer = {name: round(rng.random(), 6) for name in sheets.ANSWERED}
+        answer = {name: round(rng.random(), 6) for name in page_data.ANSWERED}
         found.append(record(f"method_{i}", "clean", seed, [clean | {"metrics": answer}]))
     return found
 
 
 def page_of(records, path):
-    path.write_text(html.page(boards(records), records, {"Measured": "today"}), "utf-8")
+    path.write_text(page.page(boards(records), records, {"Measured": "today"}), "utf-8")
     return path
 
 
@@ -84,7 +85,7 @@ def shown(values, digits):
 def test_every_score_has_the_numbers_of_its_leaderboard():
     records = made()
     (board,) = boards(records)
-    data = html.board_data(board, records, lambda path: True)
+    data = page.board_data(board, records, lambda path: True)
     names = [method["name"] for method in data["methods"]]
     groups = [group[0] for group in data["groups"] if group[3] == "summary"]
     for score in ("", *SCORES[:3]):
@@ -105,12 +106,20 @@ def test_every_score_has_the_numbers_of_its_leaderboard():
 
 def test_a_metric_of_which_less_is_better_ranks_the_other_way():
     cells = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]])
-    assert sheets.ranks(cells, list("abc"), sheets.METRICS["fpr95_id"])["mean"] == [100, 200, None]
-    assert sheets.ranks(cells, list("abc"), sheets.METRICS["auroc"])["mean"] == [200, 100, None]
-    assert sheets.ranks(cells, list("abc"), sheets.METRICS["auroc"])["best"] == [1]
-    tied = sheets.ranks(np.ones((3, 2)), list("cab"), sheets.METRICS["auroc"])
+    assert page_data.ranks(cells, list("abc"), page_data.METRICS["fpr95_id"])["mean"] == [
+        100,
+        200,
+        None,
+    ]
+    assert page_data.ranks(cells, list("abc"), page_data.METRICS["auroc"])["mean"] == [
+        200,
+        100,
+        None,
+    ]
+    assert page_data.ranks(cells, list("abc"), page_data.METRICS["auroc"])["best"] == [1]
+    tied = page_data.ranks(np.ones((3, 2)), list("cab"), page_data.METRICS["auroc"])
     assert (tied["mean"], tied["order"]) == ([200, 200, 200], [1, 2, 0])
-    assert sheets.ranks(cells[2:], ["c"], sheets.METRICS["auroc"])["mean"] is None
+    assert page_data.ranks(cells[2:], ["c"], page_data.METRICS["auroc"])["mean"] is None
 
 
 def test_the_best_of_many_columns_are_those_of_each():
@@ -119,7 +128,7 @@ def test_the_best_of_many_columns_are_those_of_each():
     values[0, 1, :5] = np.nan
     values[2] = values[1]  # ties
     for many in (3, 1):
-        found = sheets.best(values[:, :many], [sheets.METRICS["nll"]] * 40)
+        found = page_data.best(values[:, :many], [page_data.METRICS["nll"]] * 40)
         tables = [pd.DataFrame(values[:, :many, i], index=list("012345")) for i in range(40)]
         expected = [stats.best(table, higher=False) for table in tables]
         assert [{str(place) for place in column} for column in found] == expected
@@ -127,8 +136,8 @@ def test_the_best_of_many_columns_are_those_of_each():
 
 def test_integers_are_rounded_as_printing_rounds():
     values = [0.0005, 0.8125, 0.8605, 2.675, 1e-9, 1234.5]
-    assert shown(sheets.whole(values, 3), 3) == [formats.number(value) for value in values]
-    assert sheets.whole([float("nan")], 3) is None
+    assert shown(page_data.whole(values, 3), 3) == [formats.number(value) for value in values]
+    assert page_data.whole([float("nan")], 3) is None
 
 
 def test_rows_of_a_variant_stand_on_the_board_and_are_not_ranked():
@@ -137,7 +146,7 @@ def test_rows_of_a_variant_stand_on_the_board_and_are_not_ranked():
     records += [record("method_0", "heldout", seed, [hat], dataset="toy~without=Hat")
                 for seed in range(3)]  # fmt: skip
     (board,) = boards(records)
-    data = html.board_data(board, records, lambda path: True)
+    data = page.board_data(board, records, lambda path: True)
     ranks = data["sheets"][DETECTION][""]["ranks"]
     assert ranks[""]["mean"] is not None
     assert ranks[""]["cells"] == 60
@@ -155,7 +164,7 @@ def test_names_cannot_break_the_page(tmp_path):
     assert evil not in text
     assert "<b>no</b>" not in text
     assert evil in [method["name"] for method in data_of(text)["boards"][0]["methods"]]
-    facts = html.page(boards(records), records, {"On": "<i>cpu</i>"})
+    facts = page.page(boards(records), records, {"On": "<i>cpu</i>"})
     assert "&lt;i&gt;cpu&lt;/i&gt;" in facts
 
 
@@ -336,7 +345,7 @@ def test_a_method_opens_on_its_views(tab, toy):
     button.click()
     assert button.get_attribute("aria-expanded") == "true"
     detail = tab.locator("tr.detail")
-    assert detail.locator("tbody tr").count() == len(VIEWS) + len(sheets.ANSWERED)
+    assert detail.locator("tbody tr").count() == len(VIEWS) + len(page_data.ANSWERED)
     (board,) = boards(made())
     frame = board.frame
     lines = frame[(frame["method"] == "method_2") & (frame["view"] == "corruption_7")]
@@ -520,5 +529,5 @@ def test_forty_methods_on_sixty_views_load_and_sort_within_a_second(tab, tmp_pat
 
 
 def test_nothing_complete_is_ranked_as_nothing():
-    found = sheets.ranks(np.full((2, 3), np.nan), ["a", "b"], sheets.METRICS["auroc"])
+    found = page_data.ranks(np.full((2, 3), np.nan), ["a", "b"], page_data.METRICS["auroc"])
     assert (found["order"], found["best"], found["methods"]) == ([], [], 0)

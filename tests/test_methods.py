@@ -3,11 +3,11 @@
 import pytest
 
 import bench  # noqa: F401  (puts the clone first on the path)
-import methods
-from bench.check import CHECKS, Trial, check_method
+from bench import methods
+from bench.commands.check import CHECKS, Trial, check_method
 from bench.discover import subclasses
 from bench.errors import UnknownNameError
-from methods.base import Method
+from bench.methods.base import Method
 
 KNOWN = subclasses(methods, Method)
 TRIALS = {name: Trial(name) for name in KNOWN}

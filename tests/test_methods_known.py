@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from datasets.base import Split, Task
-from methods import training
-from methods.bayes import Bayes
-from methods.bayes_layers import BayesLinear, ScaleMixture, WeightDistribution, drawn_weights
-from methods.chance import Chance
-from methods.decnn import DecNN
-from methods.dropout import Dropout
-from methods.ensemble import Ensemble
-from methods.linear import Linear
-from methods.mc_dropout import McDropout
-from methods.nets import Decodable, mlp, pick
-from methods.redecnn import ReDecNN, classify_paths, recursive_loss
-from methods.standard import Standard
+from bench.datasets.base import Split, Task
+from bench.methods import training
+from bench.methods.bayes import Bayes
+from bench.methods.bayes_layers import BayesLinear, ScaleMixture, WeightDistribution, drawn_weights
+from bench.methods.chance import Chance
+from bench.methods.decnn import DecNN
+from bench.methods.dropout import Dropout
+from bench.methods.ensemble import Ensemble
+from bench.methods.linear import Linear
+from bench.methods.mc_dropout import McDropout
+from bench.methods.nets import Decodable, mlp, pick
+from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
+from bench.methods.standard import Standard
 
 TASK = Task((1, 4, 4), ("side", "shade"), ("no", "yes"))
 TINY = {"blocks": 3, "width": 16, "epochs": 1, "min_updates": 10}
@@ -45,13 +45,13 @@ def decodable(seed: int = 0) -> Decodable:
 
 
 def fitted(method, seed=0):
-    """Fit a method and, before it, the ingredients it asks for."""
+    """Fit a method and, before it, the prerequisites it asks for."""
     kinds = {"standard": Standard, "dropout": Dropout}
     given = {
         key: [kinds[item.method](**item.params).fit(toy(), toy(), seed=s) for s in item.seeds]
-        for key, item in method.ingredients(seed).items()
+        for key, item in method.prerequisites(seed).items()
     }
-    return method.fit(toy(), toy(), seed=seed, given=given)
+    return method.fit(toy(), toy(), seed=seed, prerequisites=given)
 
 
 def predictions(method, x: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ def test_alpha_rises_over_the_first_part_of_training():
 def test_depths_of_negligible_weight_are_left_out():
     method = ReDecNN(alpha=0.5, ramp=0.5)
     assert [method.depth_at(p) for p in (0.0, 0.05, 0.25, 0.5, 1.0)] == [0, 2, 4, 8, 8]
-    assert ReDecNN(alpha=0.5, ramp=0.5, negligible=0.0).depth_at(0.1) == 8
+    assert ReDecNN(alpha=0.5, ramp=0.5, min_weight=0.0).depth_at(0.1) == 8
 
 
 def test_decnn_loss_is_equation_4_summed_by_hand():
@@ -131,7 +131,7 @@ def test_decnn_loss_is_equation_4_summed_by_hand():
 
 
 def test_a_share_of_beta_counts_for_images_in_colour():
-    method = DecNN(beta=0.06, in_colour=0.5)
+    method = DecNN(beta=0.06, rgb_beta_scale=0.5)
     assert [method.beta_for(torch.zeros(2, c, 8, 8)) for c in (1, 3)] == [0.06, 0.03]
 
 
@@ -211,7 +211,9 @@ def test_bayes_layers_outside_a_draw_use_the_posterior_mean():
 
 def test_ensemble_samples_are_its_members():
     members = [Standard(**TINY).fit(toy(), toy(), seed=s) for s in (0, 7)]
-    ensemble = Ensemble(size=2, **TINY).fit(toy(), toy(), seed=0, given={"standard": members})
+    ensemble = Ensemble(size=2, **TINY).fit(
+        toy(), toy(), seed=0, prerequisites={"standard": members}
+    )
     x = toy(6).floats()
     wanted = sum(predictions(member, x)[:, 0] for member in members) / 2
     torch.testing.assert_close(predictions(ensemble, x).mean(1), wanted)
@@ -219,17 +221,17 @@ def test_ensemble_samples_are_its_members():
 
 
 def test_first_member_of_an_ensemble_is_the_standard_network_of_its_seed():
-    ingredient = Ensemble(**TINY).ingredients(4)["standard"]
-    assert ingredient.method == "standard"
-    assert ingredient.seeds[0] == 4
-    assert len(set(ingredient.seeds)) == 8
-    assert ingredient.params == Standard(**TINY).params()
+    prerequisite = Ensemble(**TINY).prerequisites(4)["standard"]
+    assert prerequisite.method == "standard"
+    assert prerequisite.seeds[0] == 4
+    assert len(set(prerequisite.seeds)) == 8
+    assert prerequisite.params == Standard(**TINY).params()
 
 
 @pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
 def test_ingredients_take_the_settings_they_have_on_their_own(preset):
-    ensemble = Ensemble(**Ensemble.defaults(preset)).ingredients(0)["standard"]
-    dropout = McDropout(**McDropout.defaults(preset)).ingredients(0)["dropout"]
+    ensemble = Ensemble(**Ensemble.defaults(preset)).prerequisites(0)["standard"]
+    dropout = McDropout(**McDropout.defaults(preset)).prerequisites(0)["dropout"]
     assert ensemble.params == Standard.defaults(preset)
     assert dropout.params == Dropout.defaults(preset)
 
@@ -237,8 +239,8 @@ def test_ingredients_take_the_settings_they_have_on_their_own(preset):
 def test_mc_dropout_uses_the_weights_of_dropout():
     dropout = Dropout(**TINY).fit(toy(), toy(), seed=0)
     method = McDropout(samples=4, **TINY)
-    assert method.ingredients(0)["dropout"].params == dropout.params()
-    method.fit(toy(), toy(), seed=0, given={"dropout": [dropout]})
+    assert method.prerequisites(0)["dropout"].params == dropout.params()
+    method.fit(toy(), toy(), seed=0, prerequisites={"dropout": [dropout]})
     x = toy(6).floats()
     assert torch.equal(method.single_classifier()(x), dropout.single_classifier()(x))
     assert not torch.allclose(predictions(method, x)[:, 0], predictions(method, x)[:, 1])

@@ -12,21 +12,21 @@ import pytest
 from click.testing import CliRunner
 
 import bench.scenarios
-import datasets
-import methods
+from bench import datasets, methods
 from bench.cli import main
+from bench.datasets.base import Dataset
 from bench.discover import choose, subclasses
-from bench.report import formats, paper, published, render
+from bench.methods.base import Method
+from bench.report import formats, render
 from bench.report.frames import load
-from bench.report.measured import Measured
-from bench.report.published import Column, cells, values
+from bench.report.wu2021 import published, tables
+from bench.report.wu2021.observed import Measured
+from bench.report.wu2021.published import Column, cells, values
 from bench.scenarios.base import Scenario
-from datasets.base import Dataset
-from methods.base import Method
 
 from . import paper_rows
 
-TABLES = {table.id: table for table in paper.TABLES}
+TABLES = {table.id: table for table in tables.TABLES}
 COUNTS = {
     "T1a": 21, "T1b": 12, "T2": 42, "T3": 12, "T4a": 18, "T4b": 12, "T5": 39, "T6": 14, "T7": 18,
     "T8": 3, "T9a": 18, "T9b": 18, "T10": 18,
@@ -47,8 +47,8 @@ def value(row, key):
 
 
 def filled(results, name):
-    measured = Measured(load(results)[0], paper.methods())
-    return paper.fill(TABLES[name], measured, results)
+    measured = Measured(load(results)[0], tables.methods())
+    return tables.fill(TABLES[name], measured, results)
 
 
 def entry(results, name, method, *column):
@@ -263,7 +263,7 @@ def test_csv_has_a_line_for_each_cell(tmp_path):
 
 
 def write(results):
-    paper.write(Measured(load(results)[0], paper.methods()), results)
+    tables.write(Measured(load(results)[0], tables.methods()), results)
 
 
 # The report
@@ -355,13 +355,13 @@ def test_without_rows_all_is_missing_and_every_command_can_be_run(tmp_path):
             asked = words[words.index(option) + 1]
             found = {choice.label for choice in choose(option, asked, known, "laptop")}
             if option == "--methods":
-                assert found <= set(paper.methods())
+                assert found <= set(tables.methods())
 
 
 def test_neither_tables_nor_what_is_missing_needs_torch(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from bench.report.paper import shortfall; "
-        "list(shortfall(Path(sys.argv[1]))); import bench.report.claims; "
+        "import sys; from pathlib import Path; from bench.report.wu2021.tables import shortfall; "
+        "list(shortfall(Path(sys.argv[1]))); import bench.report.wu2021.claims; "
         "sys.exit('torch' in sys.modules)"
     )
     where = Path(__file__).parents[1]

@@ -7,20 +7,20 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from bench import pictures
-from bench.cache import Cache
 from bench.cli import main
-from bench.console import Console
-from bench.device import resolve
-from bench.fits import Fitter
+from bench.datasets.base import Task
+from bench.datasets.digits import Digits
+from bench.fitting.console import Console
+from bench.fitting.device import resolve
+from bench.fitting.evaluator import Evaluator
+from bench.fitting.fits import Fitter
+from bench.gallery import pictures
+from bench.gallery.examples import headline
+from bench.methods.chance import Chance
+from bench.methods.redecnn import ReDecNN
 from bench.report import style
-from bench.rows import slug
-from bench.specimens import headline
-from bench.subject import Subject
-from datasets.base import Task
-from datasets.digits import Digits
-from methods.chance import Chance
-from methods.redecnn import ReDecNN
+from bench.store.cache import Cache
+from bench.store.rows import slug
 
 TRAINED = dict(epochs=20, lr=0.005)  # long enough for classes to differ from input to input
 METHOD = "redecnn:" + ",".join(f"{name}={value}" for name, value in TRAINED.items())
@@ -32,11 +32,11 @@ def run(*words: object, code: int = 0) -> str:
     return done.output
 
 
-def subject_of(folder: Path, method, data=None) -> Subject:
+def subject_of(folder: Path, method, data=None) -> Evaluator:
     data = data or Digits()
     console = Console(quiet=True)
     fitter = Fitter(data, 0, "smoke", resolve("cpu"), Cache(folder / "cache"), console)
-    return Subject(method.name, method, 0, fitter)
+    return Evaluator(method.name, method, 0, fitter)
 
 
 def redecnn(**params) -> ReDecNN:
@@ -51,13 +51,13 @@ def results(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def subject(results):
+def evaluator(results):
     return subject_of(results, redecnn())
 
 
 @pytest.fixture(scope="module")
-def net(subject):
-    return pictures.decodable(subject.fitted().method)
+def net(evaluator):
+    return pictures.decodable(evaluator.fitted().method)
 
 
 def test_every_figure_is_there_as_png_and_pdf(results):
@@ -83,8 +83,8 @@ def test_drawing_again_gives_the_same_bytes(results, tmp_path):
         assert path.read_bytes() == (results / "figures" / path.name).read_bytes()
 
 
-def test_layers_are_decoded_in_order(net, subject):
-    x = subject.test.floats(slice(0, 1))[0]
+def test_layers_are_decoded_in_order(net, evaluator):
+    x = evaluator.test.floats(slice(0, 1))[0]
     shown = pictures.layer_by_layer(net, x)
     h = net.classifier.activations(x[None])
     assert torch.equal(shown[0].image, x)
@@ -94,8 +94,8 @@ def test_layers_are_decoded_in_order(net, subject):
     torch.testing.assert_close(shown[2].probs, probs)
 
 
-def test_a_path_decodes_what_was_decoded(net, subject):
-    x = subject.test.floats(slice(0, 1))[0]
+def test_a_path_decodes_what_was_decoded(net, evaluator):
+    x = evaluator.test.floats(slice(0, 1))[0]
     shown = pictures.along(net, x, [2, 0])
     first = pictures.decodings(net, x[None])[2]
     torch.testing.assert_close(shown[1].image, first[0])
@@ -106,31 +106,31 @@ def labels(figure) -> list[list[str]]:
     return [[axis.get_title(), axis.get_xlabel()] for axis in figure.axes]
 
 
-def test_each_decoding_is_named_and_says_class_and_probability(net, subject):
-    figure = pictures.decoded(subject, net)
+def test_each_decoding_is_named_and_says_class_and_probability(net, evaluator):
+    figure = pictures.decoded(evaluator, net)
     assert [title for title, _ in labels(figure)[:4]] == ["$x$"] + [
         f"$g(h_{layer})$" for layer in (1, 2, 3)
     ]
-    shown = pictures.layer_by_layer(net, subject.test.floats(subject.test.y[:, 0] == 0)[0])
+    shown = pictures.layer_by_layer(net, evaluator.test.floats(evaluator.test.y[:, 0] == 0)[0])
     assert [said for _, said in labels(figure)[:4]] == [
-        pictures.words(one.probs, subject.data) for one in shown
+        pictures.words(one.probs, evaluator.data) for one in shown
     ]
     for axis, one in zip(figure.axes[:4], shown, strict=True):
         same = one.probs.argmax() == shown[0].probs.argmax()
         assert axis.xaxis.label.get_color() == (pictures.SAME if same else pictures.OTHER)
 
 
-def test_the_film_strip_names_its_layers(net, subject):
-    titles = [title for title, _ in labels(pictures.path(subject, net))]
+def test_the_film_strip_names_its_layers(net, evaluator):
+    titles = [title for title, _ in labels(pictures.path(evaluator, net))]
     assert titles[:4] == ["$x$", "$g(h_1)$", "$g(h_2)$", "$g(h_3)$"]
     assert titles[4] == "$x_0 = x$"
     assert all(f"$x_{d} = g(h_" in titles[4 + d] for d in (1, 2))  # smoke walks two steps
 
 
-def test_the_surest_come_first_and_the_least_sure_last(subject):
-    figure = pictures.uncertain(subject)
+def test_the_surest_come_first_and_the_least_sure_last(evaluator):
+    figure = pictures.uncertain(evaluator)
     shown = [float(said.split("\n")[1]) for _, said in labels(figure)]
-    unsure = headline(subject)(subject.predict(subject.clean).probs)
+    unsure = headline(evaluator)(evaluator.predict(evaluator.clean).probs)
     half = pictures.EXTREMES
     assert shown[:half] == pytest.approx(unsure.sort().values[:half].tolist(), abs=5e-4)
     assert shown[half:] == pytest.approx(
@@ -142,8 +142,8 @@ def test_a_method_that_is_alike_unsure_of_everything_has_no_such_figure(tmp_path
     assert pictures.uncertain(subject_of(tmp_path, Chance())) is None
 
 
-def test_all_corruptions_of_one_input_are_shown(subject):
-    names = [said for _, said in labels(pictures.corruptions(subject)) if said]
+def test_all_corruptions_of_one_input_are_shown(evaluator):
+    names = [said for _, said in labels(pictures.corruptions(evaluator)) if said]
     assert len(names) == 16
     assert names[0] == "as it is"
     assert "dotted line" in names

@@ -7,21 +7,21 @@ import pytest
 import torch
 from sklearn import metrics as referee
 
-from bench.console import Console
+from bench.datasets.base import Dataset, Raw, Task
+from bench.datasets.errors import DataError
+from bench.datasets.single_attribute import SingleAttribute, single_attribute
 from bench.errors import BenchError
+from bench.fitting.console import Console
+from bench.methods.chance import Chance
+from bench.methods.grad import Grad
+from bench.methods.redecnn import ReDecNN
+from bench.methods.standard import Standard
 from bench.metrics import calibration, fairness
 from bench.metrics.fairness import Binary
-from bench.plan import Job
-from bench.rows import read
-from bench.run import Settings, prepare, run_job
+from bench.running.plan import Job
+from bench.running.run import Settings, prepare, run_job
 from bench.scenarios.protected import Protected
-from datasets.base import Dataset, Raw, Task
-from datasets.errors import DataError
-from datasets.narrowed import Narrowed, narrowed
-from methods.chance import Chance
-from methods.grad import Grad
-from methods.redecnn import ReDecNN
-from methods.standard import Standard
+from bench.store.rows import read
 
 TINY = {"blocks": 2, "width": 16, "epochs": 1, "min_updates": 30}
 ONES = np.ones((1, 400))
@@ -62,7 +62,7 @@ def said(n: int = 400, ties: bool = False) -> Binary:
 
 def test_a_narrowed_data_set_asks_one_attribute_and_tells_the_others():
     base = Shapes()
-    data = Narrowed(base, "Left")
+    data = SingleAttribute(base, "Left")
     whole, part = base.test(), data.test()
     assert data.label == "shapes~target=Left"
     assert data.task == Task((1, 8, 8), ("Left",), ("not Left", "Left"))
@@ -70,10 +70,13 @@ def test_a_narrowed_data_set_asks_one_attribute_and_tells_the_others():
     assert torch.equal(part.attribute("Top"), whole.y[:, 0])
     assert torch.equal(part.attribute("Left"), part.y[:, 0])
     assert torch.equal(part.x, whole.x)
-    assert part.fingerprint not in (whole.fingerprint, Narrowed(base, "Top").test().fingerprint)
+    assert part.fingerprint not in (
+        whole.fingerprint,
+        SingleAttribute(base, "Top").test().fingerprint,
+    )
     rows = [split.x for split in base.splits(3)]
     assert all(torch.equal(a.x, b) for a, b in zip(data.splits(3), rows, strict=True))
-    assert narrowed(data, "Top").base is base
+    assert single_attribute(data, "Top").base is base
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -213,7 +216,7 @@ def test_data_without_attributes_has_none_to_protect():
 
     assert "no attributes" in Protected().skip(Plain())
     with pytest.raises(DataError, match="has no attributes, so none called 'Bald'"):
-        Narrowed(Plain(), "Bald")
+        SingleAttribute(Plain(), "Bald")
 
 
 def test_a_group_that_is_all_alike_is_a_reason(tmp_path):

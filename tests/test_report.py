@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats as referee
 
-from bench.closing import narrowed, show
+from bench.commands.summary import show, trimmed
 from bench.errors import BenchError
 from bench.report import figures, formats, render, stats
 from bench.report.frames import boards, load
@@ -338,10 +338,10 @@ def test_a_narrow_terminal_drops_columns_and_cuts_no_cell():
     )  # widths 4, 10, 12, 13, 13, 9 and 2 between: 71
     gone = ["score", "FGSM transfer", "fit s", "± std", "near"]
     widths = {71: 0, 70: 1, 57: 1, 56: 2, 42: 2, 41: 3, 31: 3, 30: 4, 23: 4, 22: 5, 5: 5}
-    assert {width: narrowed(frame, width)[1] for width in widths} == {
+    assert {width: trimmed(frame, width)[1] for width in widths} == {
         width: gone[:count] for width, count in widths.items()
     }
-    assert list(narrowed(frame, 5)[0]) == ["rank", "method"]
+    assert list(trimmed(frame, 5)[0]) == ["rank", "method"]
 
 
 def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):

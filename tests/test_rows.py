@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.report import render
 from bench.report.frames import boards, load
 from bench.report.leaderboard import leaderboard
-from bench.rows import merge, read, read_all
+from bench.store.rows import merge, read, read_all
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 

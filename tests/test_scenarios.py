@@ -4,20 +4,20 @@ import pytest
 import torch
 
 import bench.scenarios
-from bench.check import Trial, toy
+from bench.commands.check import Trial, toy
+from bench.datasets.digits import Digits
+from bench.datasets.idx import Fashion, Mnist
+from bench.datasets.store import Store
 from bench.discover import subclasses
 from bench.errors import UsageError
+from bench.fitting.prediction import Prediction, run_network
 from bench.metrics.detection import auroc
-from bench.plan import make_plan
-from bench.prediction import Prediction, run_network
+from bench.running.plan import make_plan
 from bench.scenarios.base import Scenario, ShiftScenario, judged, scored
 from bench.scenarios.corruption import Corruption
 from bench.scenarios.cost import passes
 from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
 from bench.scores import all_scores
-from datasets.digits import Digits
-from datasets.idx import Fashion, Mnist
-from datasets.store import Store
 
 KNOWN = subclasses(bench.scenarios, Scenario)
 

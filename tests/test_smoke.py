@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_tensor
 
 import bench
-from bench.rows import read_all
-from datasets.base import Split, Task
-from methods.standard import Standard
-from methods.training import has_bfloat16_units, train
+from bench.datasets.base import Split, Task
+from bench.methods.standard import Standard
+from bench.methods.training import has_bfloat16_units, train
+from bench.store.rows import read_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -11,29 +11,29 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from bench.catalogue import show_data
-from bench.console import Console
-from bench.plan import make_plan
-from bench.rows import read_all
-from bench.run import Settings, prepare
-from bench.run import run as run_jobs
+from bench.commands.catalogue import show_data
+from bench.datasets import speech, waves
+from bench.datasets.base import generator
+from bench.datasets.digits import Digits
+from bench.datasets.errors import DataError
+from bench.datasets.fluent import Fluent
+from bench.datasets.idx import Mnist
+from bench.datasets.speech import WithoutSpeakers
+from bench.datasets.speech_corruptions import CORRUPTIONS, LEVELS, corrupt, mixed, recorded
+from bench.datasets.speechcommands import SpeechCommands, class_of
+from bench.datasets.spoken_digits import TEST_SPEAKERS, VAL_SPEAKERS, AudioMnist, Fsdd
+from bench.datasets.store import Store
+from bench.datasets.waves import RATE, centred, read_wav
+from bench.fitting.console import Console
+from bench.running.plan import make_plan
+from bench.running.run import Settings, prepare
+from bench.running.run import run as run_jobs
 from bench.scenarios.clean import Clean
 from bench.scenarios.corruption import Corruption
 from bench.scenarios.cross_dataset import outlier_sources
 from bench.scenarios.speaker import Speaker
 from bench.scenarios.speech_corruption import SpeechCorruption
-from datasets import speech, waves
-from datasets.base import generator
-from datasets.digits import Digits
-from datasets.errors import DataError
-from datasets.fluent import Fluent
-from datasets.idx import Mnist
-from datasets.speech import WithoutSpeakers
-from datasets.speech_corruptions import CORRUPTIONS, LEVELS, corrupt, mixed, recorded
-from datasets.speechcommands import SpeechCommands, class_of
-from datasets.spoken_digits import TEST_SPEAKERS, VAL_SPEAKERS, AudioMnist, Fsdd
-from datasets.store import Store
-from datasets.waves import RATE, centred, read_wav
+from bench.store.rows import read_all
 
 SETS = [Fsdd, SpeechCommands, AudioMnist, Fluent]
 by_name = {"ids": lambda source: source.name}

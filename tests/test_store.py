@@ -9,9 +9,9 @@ import pytest
 import torch
 import torchvision
 
-from datasets import store as module
-from datasets.errors import DataError
-from datasets.store import Remote, Store, draft, unpack_zip, verify
+from bench.datasets import store as module
+from bench.datasets.errors import DataError
+from bench.datasets.store import Remote, Store, draft, unpack_zip, verify
 
 REMOTE = Remote("toy/a.bin", ("https://one.invalid/a.bin", "https://two.invalid/a.bin"), "0" * 32)
 

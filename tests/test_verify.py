@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.verify import summary
+from bench.commands.verify import summary
 
 METHODS = ["standard", "ensemble", "redecnn", "bayes"]
 

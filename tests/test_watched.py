@@ -7,19 +7,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-import methods
-from bench.check import Trial
+from bench import methods
+from bench.commands.check import Trial
+from bench.datasets.base import Split, Task
+from bench.datasets.errors import DataError
 from bench.discover import choose, subclasses
 from bench.errors import UnknownNameError
-from datasets.base import Split, Task
-from datasets.errors import DataError
-from methods.base import Method
-from methods.decnn import DecNN
-from methods.grad import Grad, Reversed, balance
-from methods.linear import Linear
-from methods.redecnn import ReDecNN, recursive_loss
-from methods.resnet18 import ResNet18
-from methods.standard import Standard
+from bench.methods.base import Method
+from bench.methods.decnn import DecNN
+from bench.methods.grad import Grad, GradientReversal, balance
+from bench.methods.linear import Linear
+from bench.methods.redecnn import ReDecNN, recursive_loss
+from bench.methods.resnet18 import ResNet18
+from bench.methods.standard import Standard
 
 TASK = Task((1, 4, 4), ("side",), ("no", "yes"))
 TINY = {"blocks": 3, "width": 16, "epochs": 1, "min_updates": 10, "decoder_width": 16}
@@ -106,14 +106,14 @@ def test_one_decoding_of_each_input_stands_for_the_weighted_sum_of_all():
 def test_a_method_without_companions_is_left_as_it_was(cls):
     method, data = cls(**TINY), toy(8)
     assert not method.is_watched
-    assert method.ingredients(0) == {}
+    assert method.prerequisites(0) == {}
     method.fit(data, data, seed=0)
 
 
 @pytest.mark.parametrize("cls", [DecNN, ReDecNN])
 def test_companions_are_asked_for_used_and_let_go(cls):
     method = cls(compose="linear", protect=("High", "Wide"), **TINY)
-    wanted = method.ingredients(4)
+    wanted = method.prerequisites(4)
     assert {key: (item.method, item.seeds, item.target) for key, item in wanted.items()} == {
         "m": ("linear", (4,), ""),
         "High": ("standard", (4,), "High"),
@@ -125,7 +125,7 @@ def test_companions_are_asked_for_used_and_let_go(cls):
             toy(), toy(), seed=4)]
         for key in wanted
     }  # fmt: skip
-    method.fit(toy(), toy(), seed=4, given=given)
+    method.fit(toy(), toy(), seed=4, prerequisites=given)
     alone = cls(**TINY).fit(toy(), toy(), seed=4)
     assert not method.is_watched
     assert all(p.requires_grad for m in given.values() for p in m[0].net.parameters())
@@ -166,7 +166,7 @@ def test_methods_that_are_asked_for_are_no_part_of_all():
 
 def test_a_reversed_gradient():
     h = torch.rand(3, 4, requires_grad=True)
-    out = Reversed.apply(h, 0.5)
+    out = GradientReversal.apply(h, 0.5)
     assert torch.equal(out, h)
     out.sum().backward()
     assert torch.equal(h.grad, torch.full((3, 4), -0.5))

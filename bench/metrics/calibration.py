@@ -13,7 +13,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from .classification import check_labels, top_label
+from bench.metrics.classification import check_labels, top_label
 
 BINS = 15
 

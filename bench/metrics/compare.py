@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .detection import Counts, as_vector
+from bench.metrics.detection import Counts, as_vector
 
 
 class Interval(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 from sklearn.neighbors import NearestNeighbors
 
-from .calibration import BINS
+from bench.metrics.calibration import BINS
 
 Vector = NDArray[np.float64]
 LEVEL = 0.95

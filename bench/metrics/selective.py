@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .detection import Vector, as_vector, auroc
+from bench.metrics.detection import Vector, as_vector, auroc
 
 
 def misclassification(

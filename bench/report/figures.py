@@ -16,7 +16,7 @@ from bench.report.frames import Board, board_of, boards, seeds
 from bench.report.leaderboard import COLUMNS, DETECTION, Column
 from bench.report.plots import Draw, Material, answers, cost, heatmap, ranks, shift, sweep
 from bench.report.style import MOST, PAGE, WIDTH, Palette, canvas, look, palette, saved
-from bench.rows import read_all
+from bench.store.rows import read_all
 
 if TYPE_CHECKING:  # seaborn takes two seconds: a report without figures does not wait for it
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.rows import merge, read_all, tidy
+from bench.store.rows import merge, read_all, tidy
 
 NEEDED = {"dataset", "scenario", "method", "seed", "status", "rows"}
 PLACE = ["dataset", "scenario", "method", "seed"]  # what names a record

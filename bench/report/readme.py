@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import claims, formats, html
 from bench.report import figures as drawing
-from bench.report import paper as tables_of_the_paper
+from bench.report import formats
 from bench.report.frames import Board, boards, load
 from bench.report.leaderboard import Leaderboard, leaderboard
-from bench.report.measured import Measured
 from bench.report.scenarios import everything, overview, printed
+from bench.report.web import page
+from bench.report.wu2021 import claims
+from bench.report.wu2021 import tables as tables_of_the_paper
+from bench.report.wu2021.observed import Measured
 
 SAME_SCORE = "predictive_entropy"  # defined for every method, so it compares like with like
 
@@ -28,7 +30,7 @@ def render(
     colours = drawing.palette({record["method"] for record in records}) if figures else {}
     parts = []
     found = boards(records)
-    html.write(results, found, records, facts(records))
+    page.write(results, found, records, facts(records))
     for board in found:
         parts += [f"## {board.title}\n", *write_leaderboards(results, board)]
         parts += write_scenarios(results, board)
@@ -128,9 +130,9 @@ def facts(records: list[dict[str, Any]]) -> dict[str, str]:
 def about(records: list[dict[str, Any]]) -> str:
     """The head of the report."""
     lines = [f"- {name}: {formats.markdown_escape(text)}" for name, text in facts(records).items()]
-    page = f"To sort, filter and see every view of a method: [{html.NAME}]({html.NAME})."
+    link = f"To sort, filter and see every view of a method: [{page.NAME}]({page.NAME})."
     head = "Written by `python -m bench report` from `rows/`; not to be edited."
-    return "\n".join([head, page, "", *lines, ""])
+    return "\n".join([head, link, "", *lines, ""])
 
 
 def _versions(record: dict[str, Any]) -> str:

@@ -7,14 +7,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.attacks import fgsm_direction, perturbed
-from bench.cache import Key
-from bench.code import code_digest
-from bench.subject import Subject
-from datasets.base import View, fingerprint
-from datasets.named import Value
-
-from .base import ShiftScenario, Views
+from bench.datasets.base import View, fingerprint
+from bench.datasets.named import Value
+from bench.fitting.attacks import fgsm_direction, perturbed
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
+from bench.store.cache import Key
+from bench.store.code import code_digest
 
 
 class Adversarial(ShiftScenario):
@@ -35,9 +34,9 @@ class Adversarial(ShiftScenario):
         super().__init__(**inherited)
         self.eps = eps
 
-    def views(self, subject: Subject) -> Views:
-        rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)
-        victims = {"fgsm": subject, "fgsm_transfer": subject.reference("standard")}
+    def views(self, evaluator: Evaluator) -> Views:
+        rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
+        victims = {"fgsm": evaluator, "fgsm_transfer": evaluator.reference("standard")}
         found = [
             self._view(name, victim, rows, eps)
             for name, victim in victims.items()
@@ -45,7 +44,7 @@ class Adversarial(ShiftScenario):
         ]
         return Views(found, {})
 
-    def _view(self, name: str, victim: Subject, rows: Tensor, eps: float) -> View:
+    def _view(self, name: str, victim: Evaluator, rows: Tensor, eps: float) -> View:
         test, mark = victim.test, self._key(victim, rows).digest
 
         def load() -> Tensor:
@@ -54,7 +53,7 @@ class Adversarial(ShiftScenario):
 
         return View(name, fingerprint(mark, eps), len(rows), load, test.y[rows], eps)
 
-    def _key(self, victim: Subject, rows: Tensor) -> Key:
+    def _key(self, victim: Evaluator, rows: Tensor) -> Key:
         spec = {
             "fit": victim.key().digest,
             "view": fingerprint(victim.test.fingerprint, rows),
@@ -62,7 +61,7 @@ class Adversarial(ShiftScenario):
         }
         return Key(spec)
 
-    def _direction(self, victim: Subject, rows: Tensor) -> Tensor:
+    def _direction(self, victim: Evaluator, rows: Tensor) -> Tensor:
         """Return the gradient's sign; one gradient serves every strength and every method."""
         kind, key = f"attacks/{victim.data.label}", self._key(victim, rows)
         name = f"fgsm-{victim.label}-s{victim.seed}"

@@ -9,14 +9,14 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from bench.datasets.base import Dataset, View, generator
+from bench.datasets.named import Named, Value
+from bench.fitting.evaluator import Evaluator
+from bench.fitting.prediction import Prediction
 from bench.metrics import calibration, classification
 from bench.metrics.detection import detection
-from bench.prediction import Prediction
-from bench.rows import Row
 from bench.scores import Score, all_scores
-from bench.subject import Subject
-from datasets.base import Dataset, View, generator
-from datasets.named import Named, Value
+from bench.store.rows import Row
 
 
 class Views(NamedTuple):
@@ -49,11 +49,11 @@ class Scenario(Named, ABC):
         return [data]
 
     @abstractmethod
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         """List the views beside the clean one; nothing is computed before a view is loaded."""
 
     @abstractmethod
-    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+    def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
         """Yield every number for one fitted method."""
 
 
@@ -78,13 +78,13 @@ class ShiftScenario(Scenario):
         size = min(n, self.cap, test_size)
         return torch.randperm(n, generator=generator("drawn", *names))[:size].sort().values
 
-    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
+    def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
         """Yield detection for every view and score, and accuracy where labels still hold."""
-        inliers = subject.predict(subject.clean)
+        inliers = evaluator.predict(evaluator.clean)
         for view in views:
-            outliers = subject.predict(view)
+            outliers = evaluator.predict(view)
             for score in applicable(inliers):
-                yield _row(view, score.name, detect(score, inliers, outliers, subject, view))
+                yield _row(view, score.name, detect(score, inliers, outliers, evaluator, view))
             if view.y is not None:
                 for name, probs in answers(outliers).items():
                     yield _row(view, name, judged(probs, view.y))
@@ -107,13 +107,13 @@ def scored(score: Score, prediction: Prediction) -> Tensor:
 
 
 def detect(
-    score: Score, inliers: Prediction, outliers: Prediction, subject: Subject, view: View
+    score: Score, inliers: Prediction, outliers: Prediction, evaluator: Evaluator, view: View
 ) -> dict[str, float]:
     """Return every detection metric of one score on one view."""
     try:
         return detection(scored(score, inliers), scored(score, outliers))
     except ValueError as error:
-        raise ValueError(f"{subject.label}, {score.name} on {view.name}: {error}") from error
+        raise ValueError(f"{evaluator.label}, {score.name} on {view.name}: {error}") from error
 
 
 def answers(prediction: Prediction) -> dict[str, Tensor]:

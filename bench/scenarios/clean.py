@@ -8,15 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from bench.datasets.base import View
+from bench.fitting.evaluator import Evaluator
+from bench.fitting.prediction import Prediction
 from bench.metrics import selective
 from bench.metrics.calibration import ece_noise_floor
-from bench.prediction import Prediction
-from bench.rows import Row
+from bench.scenarios.base import Scenario, Views, answers, applicable, judged, scored
 from bench.scores import Score
-from bench.subject import Subject
-from datasets.base import View
-
-from .base import Scenario, Views, answers, applicable, judged, scored
+from bench.store.rows import Row
 
 
 class Clean(Scenario):
@@ -27,23 +26,23 @@ class Clean(Scenario):
     question = "Is it right, does it know how often, and is it less sure where it is wrong?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "audio", "calibration", "paper"})
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         return Views([], {})
 
-    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
-        said, y = subject.predict(subject.clean), subject.test.y
+    def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
+        said, y = evaluator.predict(evaluator.clean), evaluator.test.y
         for name, probs in answers(said).items():
             floor = {"ece_noise_floor": ece_noise_floor(probs)}
             yield Row("clean", name, judged(probs, y) | floor, len(y))
-        errors = self._errors(subject, said, y)
+        errors = self._errors(evaluator, said, y)
         for score in applicable(said):
             found = selective.misclassification(by_target(score, said), errors)
             defined = {name: value for name, value in found.items() if value is not None}
             yield Row("clean", score.name, defined, len(y))
 
     @staticmethod
-    def _errors(subject: Subject, said: Prediction, y: Tensor) -> Tensor:
-        probs = answers(said)[subject.method.answers_with]
+    def _errors(evaluator: Evaluator, said: Prediction, y: Tensor) -> Tensor:
+        probs = answers(said)[evaluator.method.point_prediction]
         return (probs.argmax(dim=-1) != y).T.flatten()
 
 

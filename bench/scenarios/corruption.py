@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.code import code_digest
-from bench.subject import Subject
-from datasets.base import Dataset, View, fingerprint
-from datasets.corruptions import CORRUPTIONS, corrupt
-
-from .base import ShiftScenario, Views
+from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.corruptions import CORRUPTIONS, corrupt
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
+from bench.store.code import code_digest
 
 
 class Corruption(ShiftScenario):
@@ -34,13 +33,13 @@ class Corruption(ShiftScenario):
             return "these are corruptions of images; of speech: speech_corruption"
         return super().skip(data)
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         # The same images under every corruption, so that views differ in nothing else.
-        rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)
-        return Views([self._view(name, subject, rows) for name in CORRUPTIONS], {})
+        rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
+        return Views([self._view(name, evaluator, rows) for name in CORRUPTIONS], {})
 
-    def _view(self, name: str, subject: Subject, rows: Tensor) -> View:
-        data, test = subject.data, subject.test
+    def _view(self, name: str, evaluator: Evaluator, rows: Tensor) -> View:
+        data, test = evaluator.data, evaluator.test
         official = data.store.find(f"mnist_c/{name}/test_images.npy")
         if official is None or data.name != "mnist":
             code = code_digest("datasets.corruptions")

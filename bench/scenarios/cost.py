@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.rows import Row
-from bench.subject import Subject
-from datasets.base import View
-from methods.base import Method
-
-from .base import Scenario, Views
+from bench.datasets.base import View
+from bench.fitting.evaluator import Evaluator
+from bench.methods.base import Method
+from bench.scenarios.base import Scenario, Views
+from bench.store.rows import Row
 
 
 class Cost(Scenario):
@@ -30,18 +29,18 @@ class Cost(Scenario):
     tags: ClassVar[frozenset[str]] = frozenset({"cost", "paper"})
     references = ("standard",)
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         return Views([], {})
 
-    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
-        fitted = subject.fitted()
+    def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
+        fitted = evaluator.fitted()
         metrics = {
             "fit_seconds": fitted.seconds,
             "parameters": float(parameters(fitted.method.state())),
-            "passes": passes(fitted.method, subject.test.floats(slice(1))),
+            "passes": passes(fitted.method, evaluator.test.floats(slice(1))),
         }
         own = fitted.method.epoch_seconds
-        standard = subject.reference("standard").fitted().method.epoch_seconds
+        standard = evaluator.reference("standard").fitted().method.epoch_seconds
         if own is not None:
             metrics["epoch_seconds"] = own
             if standard:

@@ -7,14 +7,13 @@ from typing import ClassVar
 
 import torch
 
-import datasets
-from bench.code import code_digest
+from bench import datasets
+from bench.datasets.base import Dataset, Source, Split, View, fingerprint
+from bench.datasets.errors import DataError
 from bench.discover import subclasses
-from bench.subject import Subject
-from datasets.base import Dataset, Source, Split, View, fingerprint
-from datasets.errors import DataError
-
-from .base import ShiftScenario, Views
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
+from bench.store.code import code_digest
 
 
 class CrossDataset(ShiftScenario):
@@ -30,19 +29,19 @@ class CrossDataset(ShiftScenario):
     question = "Is it less sure of inputs from another world?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "audio", "paper"})
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         found, missing = [], {}
-        for source in outlier_sources(subject.data):
-            split = foreign(subject.data, source)
+        for source in outlier_sources(evaluator.data):
+            split = foreign(evaluator.data, source)
             if isinstance(split, Split):
-                found.append(self._view(source, split, subject))
+                found.append(self._view(source, split, evaluator))
             else:
                 missing[source.name] = split
         return Views(found, missing)
 
-    def _view(self, source: Source, split: Split, subject: Subject) -> View:
-        rows = self.drawn(len(split), len(subject.test), subject.data.name, source.name)
-        group = "near" if source.kind == subject.data.kind else "far"
+    def _view(self, source: Source, split: Split, evaluator: Evaluator) -> View:
+        rows = self.drawn(len(split), len(evaluator.test), evaluator.data.name, source.name)
+        group = "near" if source.kind == evaluator.data.kind else "far"
         mark = fingerprint(split.fingerprint, rows)
         return View(source.label, mark, len(rows), lambda: split.x[rows], group=group)
 

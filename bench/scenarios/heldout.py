@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.heldout import HeldOut, holdable
+from bench.datasets.named import Value
 from bench.discover import unknown
-from bench.subject import Subject
-from datasets.base import Dataset, View, fingerprint
-from datasets.heldout import HeldOut, holdable
-from datasets.named import Value
-
-from .base import ShiftScenario, Views
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
 
 USUAL = "usual"
 OF_THE_PAPER = ("Wearing_Hat", "Blond_Hair", "Bald")
@@ -71,11 +70,11 @@ class Heldout(ShiftScenario):
             found |= dict.fromkeys(usual[: self.most] if name == USUAL else [name])
         return list(found)
 
-    def views(self, subject: Subject) -> Views:
-        data = subject.data
+    def views(self, evaluator: Evaluator) -> Views:
+        data = evaluator.data
         if not isinstance(data, HeldOut):
             raise TypeError(f"{data.label} has nothing held out")
         outliers = data.outliers()
-        rows = self.drawn(len(outliers), len(subject.test), data.name, self.name)
+        rows = self.drawn(len(outliers), len(evaluator.test), data.name, self.name)
         mark = fingerprint(outliers.fingerprint, rows)
         return Views([View(data.what, mark, len(rows), lambda: outliers.x[rows])], {})

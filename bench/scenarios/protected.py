@@ -15,16 +15,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bench.datasets.base import Dataset, Split, View, derive_seed
+from bench.datasets.errors import DataError
+from bench.datasets.single_attribute import SingleAttribute, single_attribute
+from bench.fitting.evaluator import Evaluator
 from bench.metrics import fairness
 from bench.metrics.classification import accuracy
 from bench.metrics.fairness import Binary
-from bench.rows import Row
-from bench.subject import Subject
-from datasets.base import Dataset, Split, View, derive_seed
-from datasets.errors import DataError
-from datasets.narrowed import Narrowed, narrowed
-
-from .base import Scenario, Views, answers
+from bench.scenarios.base import Scenario, Views, answers
+from bench.store.rows import Row
 
 
 class Protected(Scenario):
@@ -57,20 +56,20 @@ class Protected(Scenario):
         return None if len(data.task.targets) > 1 else f"{data.label} tells of no attributes"
 
     def training(self, data: Dataset) -> Sequence[Dataset]:
-        asked = Narrowed(data, self.target)
+        asked = SingleAttribute(data, self.target)
         for name in self.protect:
-            narrowed(asked, name)  # raises where there is no such attribute
+            single_attribute(asked, name)  # raises where there is no such attribute
         return [asked]
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         return Views([], {})
 
-    def measure(self, subject: Subject, views: Sequence[View]) -> Iterator[Row]:
-        test, answer = subject.test, subject.method.answers_with
-        said, usual = binary(subject), binary(subject.reference("standard"))
+    def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
+        test, answer = evaluator.test, evaluator.method.point_prediction
+        said, usual = binary(evaluator), binary(evaluator.reference("standard"))
         near = nearest(test, self.neighbours)
         overall = {
-            "accuracy": accuracy(answers(subject.predict(subject.clean))[answer], test.y),
+            "accuracy": accuracy(answers(evaluator.predict(evaluator.clean))[answer], test.y),
             "consistency": fairness.consistency(said.p, near),
         }
         overall |= fairness.by_group(said)
@@ -85,7 +84,7 @@ class Protected(Scenario):
             gap["discrimination"] = fairness.discrimination(said.p, member)
             gap["accuracy_minus_discrimination"] = overall["accuracy"] - gap["discrimination"]
             yield Row(f"gap {name}", answer, gap, len(test))
-            found = probe(subject, name)
+            found = probe(evaluator, name)
             if found:
                 yield Row(f"probe {name}", "features", found, len(test))
 
@@ -99,10 +98,10 @@ class Protected(Scenario):
                 )
 
 
-def binary(subject: Subject) -> Binary:
+def binary(evaluator: Evaluator) -> Binary:
     """Return what a method answers for the clean test part, and what is true."""
-    probs = answers(subject.predict(subject.clean))[subject.method.answers_with]
-    return Binary(probs[:, 0, 1].numpy(), subject.test.y[:, 0].numpy().astype(float))
+    probs = answers(evaluator.predict(evaluator.clean))[evaluator.method.point_prediction]
+    return Binary(probs[:, 0, 1].numpy(), evaluator.test.y[:, 0].numpy().astype(float))
 
 
 def part(said: Binary, group: NDArray[np.bool_]) -> Binary:
@@ -146,15 +145,15 @@ def nearest(test: Split, k: int) -> NDArray[np.int64]:
     return fairness.nearest(test.floats().flatten(1).numpy(), k)
 
 
-def probe(subject: Subject, name: str) -> dict[str, float]:
+def probe(evaluator: Evaluator, name: str) -> dict[str, float]:
     """Return how well a linear head on the frozen features finds an attribute; {}: no features.
 
     The head is scikit-learn's logistic regression on standardised features of the training part.
     Its F1 is at the threshold that is best on the validation part: at 1/2, who asks for something
     rare is never told yes.
     """
-    splits = subject.fitter.splits
-    seen = [subject.features(split) for split in splits]
+    splits = evaluator.fitter.splits
+    seen = [evaluator.features(split) for split in splits]
     if any(features is None for features in seen):
         return {}
     train, val, test = (features.numpy() for features in seen if features is not None)

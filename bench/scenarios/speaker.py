@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from bench.subject import Subject
-from datasets.base import Dataset, View, fingerprint
-from datasets.named import Value
-from datasets.speech import Speech, WithoutSpeakers
-
-from .base import ShiftScenario, Views
+from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.named import Value
+from bench.datasets.speech import Speech, WithoutSpeakers
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
 
 
 class Speaker(ShiftScenario):
@@ -53,12 +52,12 @@ class Speaker(ShiftScenario):
         chosen = [self.who] if self.who else [(name,) for name in data.speakers[: self.most]]
         return [WithoutSpeakers(data, who) for who in chosen]
 
-    def views(self, subject: Subject) -> Views:
-        data = subject.data
+    def views(self, evaluator: Evaluator) -> Views:
+        data = evaluator.data
         if not isinstance(data, WithoutSpeakers):
             raise TypeError(f"{data.label} has no speakers held out")
         held = data.outliers()
-        rows = self.drawn(len(held), len(subject.test), data.name, self.name)
+        rows = self.drawn(len(held), len(evaluator.test), data.name, self.name)
         mark = fingerprint(held.fingerprint, rows)
         name = "+".join(data.who)
         return Views([View(name, mark, len(rows), lambda: held.x[rows], held.y[rows])], {})

@@ -7,14 +7,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.code import code_digest
-from bench.subject import Subject
-from datasets.base import Dataset, View, fingerprint
-from datasets.named import Value
-from datasets.speech_corruptions import LEVELS, corrupt
-
-from .base import ShiftScenario, Views
-from .corruption import corrupted
+from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.named import Value
+from bench.datasets.speech_corruptions import LEVELS, corrupt
+from bench.fitting.evaluator import Evaluator
+from bench.scenarios.base import ShiftScenario, Views
+from bench.scenarios.corruption import corrupted
+from bench.store.code import code_digest
 
 
 class SpeechCorruption(ShiftScenario):
@@ -40,13 +39,13 @@ class SpeechCorruption(ShiftScenario):
     def skip(self, data: Dataset) -> str | None:
         return super().skip(data) if data.kind == "speech" else f"{data.name} is no speech"
 
-    def views(self, subject: Subject) -> Views:
+    def views(self, evaluator: Evaluator) -> Views:
         # The same recordings under every corruption, so that views differ in nothing else.
-        rows = self.drawn(len(subject.test), len(subject.test), subject.data.name, self.name)
-        return Views([self._view(n, i, subject, rows) for n in LEVELS for i in self.levels], {})
+        rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
+        return Views([self._view(n, i, evaluator, rows) for n in LEVELS for i in self.levels], {})
 
-    def _view(self, name: str, level: int, subject: Subject, rows: Tensor) -> View:
-        data, test, levels = subject.data, subject.test, LEVELS[name]
+    def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
+        data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
         code = code_digest("datasets.speech_corruptions")
         mark = fingerprint(test.fingerprint, name, level, code)
 

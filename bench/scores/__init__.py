@@ -3,6 +3,6 @@
 Higher always means less sure. Every score object in a module of this package is found.
 """
 
-from .base import Score, all_scores, score
+from bench.scores.base import Score, all_scores, score
 
 __all__ = ["Score", "all_scores", "score"]

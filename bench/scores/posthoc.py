@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import score
+from bench.scores.base import score
 
 
 @score(label="MSP", source="Hendrycks & Gimpel 2017, arXiv:1610.02136", needs="logits")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import score
+from bench.scores.base import score
 
 GAL = "Gal 2016, Uncertainty in Deep Learning"
 

@@ -1,0 +1,215 @@
+"""The method contract, as small named checks on toy data: ``bench check NAME`` and the tests."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+
+import torch
+from torch import Tensor
+
+from bench import methods
+from bench.datasets.base import Split, Splits, Task, fingerprint, generator
+from bench.discover import choose, subclasses
+from bench.fitting.fits import construct
+from bench.fitting.prediction import Prediction, run_network
+from bench.methods.base import Method, NotFittedError
+
+Check = Callable[["Trial"], None]
+CHECKS: dict[str, Check] = {}
+
+
+def check(function: Check) -> Check:
+    """Register a check; its docstring is what a person reads."""
+    CHECKS[(function.__doc__ or "").strip().rstrip(".")] = function
+    return function
+
+
+@cache
+def toy(targets: int = 1) -> Splits:
+    """Return three classes of 4x4 images, one bright corner each, with noise, as bytes."""
+    task = Task((1, 4, 4), tuple(f"t{i}" for i in range(targets)), ("a", "b", "c"))
+
+    def part(name: str, n: int) -> Split:
+        draw = generator("toy", name, targets)
+        y = torch.arange(n) % 3
+        x = torch.rand(n, 1, 4, 4, generator=draw) * 0.6
+        for label, (row, column) in enumerate([(0, 0), (0, 2), (2, 0)]):
+            x[y == label, :, row : row + 2, column : column + 2] += 0.4
+        labels = torch.stack([(y + i) % 3 for i in range(targets)], dim=1)
+        image = x.mul(255).byte()
+        return Split(image, labels, task, fingerprint(image, labels))
+
+    return Splits(part("train", 240), part("val", 60), part("test", 90))
+
+
+class Trial:
+    """One method under test: how to build it, and one fit of it that the checks share."""
+
+    def __init__(self, spec: str) -> None:
+        known = subclasses(methods, Method)
+        self.choice = choose("method", spec, known, "smoke")[0]
+        self.known = known
+        self.name = self.choice.cls.name
+        self.splits = toy()
+
+    def build(self) -> Method:
+        """Return the method, not fitted, at the smoke preset."""
+        return construct(self.choice.cls, self.choice.params)  # type: ignore[arg-type]
+
+    def fit(self, splits: Splits | None = None, seed: int = 0) -> Method:
+        """Return the method fitted on toy data, its prerequisites fitted first."""
+        return self._fit(self.build(), splits or self.splits, seed)
+
+    def _fit(self, method: Method, splits: Splits, seed: int) -> Method:
+        given = {}
+        for key, wanted in method.prerequisites(seed).items():
+            cls = self.known[wanted.method]
+            params = cls.defaults("smoke") | dict(wanted.params)
+            given[key] = [self._fit(construct(cls, params), splits, s) for s in wanted.seeds]
+        return method.fit_many(splits.train, splits.val, seeds=[seed], prerequisites=given)[0]
+
+    @cached_property
+    def fitted(self) -> Method:
+        """The shared fit from seed 0."""
+        return self.fit()
+
+    def predict(
+        self, method: Method | None = None, x: Tensor | None = None, batch: int = 32
+    ) -> Prediction:
+        """Return what a fit says of the toy test part."""
+        inputs = self.splits.test.x if x is None else x
+        return run_network(method or self.fitted, inputs, seed=1, batch=batch)
+
+
+def check_method(spec: str) -> Iterator[tuple[str, str | None]]:
+    """Yield each check's title with None, or with what is wrong."""
+    trial = Trial(spec)
+    for title, function in CHECKS.items():
+        try:
+            function(trial)
+            yield title, None
+        except Exception as error:  # whatever it is, it is what this check found
+            yield title, " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise ValueError(problem)
+
+
+def _same(a: Prediction, b: Prediction, problem: str, tolerance: float = 0.0) -> None:
+    gap = float((a.probs - b.probs).abs().max())
+    _require(gap <= tolerance, f"{problem} (largest difference {gap:.2g})")
+
+
+@check
+def named_after_its_file(trial: Trial) -> None:
+    """It is named after its file and cites its source."""
+    stem = trial.choice.cls.__module__.rpartition(".")[2]
+    _require(stem == trial.name, f"class in {stem}.py is named '{trial.name}'; make them equal")
+    _require(bool(trial.choice.cls.source), "set `source` to a paper or a table")
+    _require(bool(trial.choice.cls.__doc__), "write a docstring: `bench list` shows its first line")
+
+
+@check
+def stores_parameters(trial: Trial) -> None:
+    """The constructor stores its keyword-only parameters unchanged."""
+    method = trial.build()
+    _require(method.params() == dict(trial.choice.params), "a parameter is not stored as it came")
+    strange = method.predict_only - set(method.params())
+    _require(not strange, f"predict_only names unknown parameters: {', '.join(sorted(strange))}")
+
+
+@check
+def refuses_before_fit(trial: Trial) -> None:
+    """Predicting before fit says so."""
+    try:
+        trial.predict(trial.build())
+    except NotFittedError as error:
+        _require(trial.name in str(error), "the message must name the method: use self.fitted(…)")
+    else:
+        _require(trial.name == "chance", "it predicted before fit: use self.fitted(…)")
+
+
+@check
+def probabilities(trial: Trial) -> None:
+    """Probabilities are (N, S, T, K), finite, from 0 to 1, and sum to 1."""
+    for targets in (1, 2):
+        splits = toy(targets)
+        probs = trial.predict(trial.fit(splits), splits.test.x).probs
+        n, s, t, k = probs.shape
+        _require((n, t, k) == (90, targets, 3) and s >= 1, f"shape {tuple(probs.shape)}")
+        _require(bool(probs.isfinite().all() and (probs >= 0).all()), "negative or not finite")
+        gap = float((probs.sum(-1) - 1).abs().max())
+        _require(gap < 1e-5, f"they sum to 1 only within {gap:.2g}")
+
+
+@check
+def repeats(trial: Trial) -> None:
+    """The same seed fits and predicts the same, bit for bit."""
+    _same(trial.predict(), trial.predict(), "two predictions of one fit differ")
+    _same(trial.predict(), trial.predict(trial.fit()), "two fits from one seed differ")
+
+
+@check
+def leaves_generator_alone(trial: Trial) -> None:
+    """Fitting leaves the global random state as it was."""
+    before = torch.random.get_rng_state()
+    trial.fit()
+    _require(torch.equal(before, torch.random.get_rng_state()), "use a generator, or fork_rng")
+
+
+@check
+def batches_do_not_matter(trial: Trial) -> None:
+    """Neither batch size nor order changes a prediction."""
+    whole = trial.predict(batch=1000)
+    _same(whole, trial.predict(batch=7), "batch size matters: draw once per sample", 1e-5)
+    order = torch.randperm(90, generator=generator("order"))
+    mixed = trial.predict(x=trial.splits.test.x[order])
+    _same(Prediction(whole.probs[order], None), mixed, "order matters", 1e-5)
+
+
+@check
+def keeps_inputs(trial: Trial) -> None:
+    """Neither fitting nor predicting changes its inputs."""
+    before = [part.x.clone() for part in trial.splits]
+    trial.predict(trial.fit())
+    same = [torch.equal(a, b.x) for a, b in zip(before, trial.splits, strict=True)]
+    _require(all(same), "inputs were changed in place")
+
+
+@check
+def state_round_trip(trial: Trial) -> None:
+    """Its state is saved and loaded without running code, and predicts the same."""
+    file = io.BytesIO()
+    torch.save(trial.fitted.state(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    again = trial.build().load_state(state, trial.splits.train.task)
+    _same(trial.predict(), trial.predict(again), "a loaded state predicts otherwise")
+
+
+@check
+def single_classifier(trial: Trial) -> None:
+    """Its single classifier is deterministic and gives a gradient for attacks."""
+    classifier = trial.fitted.single_classifier()
+    _require(not classifier.training, "return it in eval mode")
+    x = trial.splits.test.floats(slice(8)).clone().requires_grad_()
+    logits = classifier(x)
+    _require(tuple(logits.shape) == (8, 1, 3), f"logits of shape {tuple(logits.shape)}")
+    _require(torch.equal(logits, classifier(x)), "two passes differ")
+    (gradient,) = torch.autograd.grad(logits.sum(), x)
+    _require(bool(gradient.isfinite().all()), "its gradient is not finite")
+
+
+@check
+def prediction_only(trial: Trial) -> None:
+    """Parameters that do not change the fit may change on a fitted method."""
+    method = trial.fit()
+    for name in method.predict_only:
+        value = getattr(method, name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            setattr(method, name, value + 1)
+    trial.predict(method)

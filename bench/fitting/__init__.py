@@ -1,0 +1,1 @@
+"""From a method and data to predictions: fits, the evaluator, attacks, devices."""

@@ -1,0 +1,106 @@
+"""What a person sees while a run is going: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from bench.methods import training
+
+SLOW = 10.0  # seconds between two plain progress lines
+
+
+class Console:
+    """Says what happens; ``quiet`` says nothing, as in a worker process."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.out = RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("[progress.description]{task.description:<34}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.out,
+            transient=True,
+            disable=quiet or not self.out.is_terminal,
+        )
+        self._jobs: TaskID | None = None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line above the bars."""
+        self.out.print(escape(text))
+        self._said = time.monotonic()
+
+    def expect(self, jobs: int) -> None:
+        """Start the bar that counts jobs."""
+        self._jobs = self._progress.add_task("jobs", total=jobs)
+
+    def finished(self, text: str) -> None:
+        """Count one job and say what came of it."""
+        if self._jobs is not None:
+            self._progress.advance(self._jobs)
+        self.say(text)
+
+    @contextmanager
+    def fitting(self, name: str) -> Iterator[None]:
+        """Show the epochs of a training while it goes on."""
+        with self._bar(f"  fit {name}") as task:
+            token = training.on_epoch.set(
+                lambda done, total: self._update(task, f"fit {name}: epoch", done, total)
+            )
+            try:
+                yield
+            finally:
+                training.on_epoch.reset(token)
+
+    @contextmanager
+    def predicting(self, name: str, total: int) -> Iterator[Iterator[int]]:
+        """Show the views of a job while they are predicted."""
+        with self._bar(f"  {name}") as task:
+
+            def count() -> Iterator[int]:
+                for done in range(1, total + 1):
+                    self._update(task, f"{name}: view", done, total)
+                    yield done
+
+            yield count()
+
+    @contextmanager
+    def _bar(self, text: str) -> Iterator[TaskID]:
+        task = self._progress.add_task(text, total=None)
+        try:
+            yield task
+        finally:
+            self._progress.remove_task(task)
+
+    def _update(self, task: TaskID, text: str, done: int, total: int) -> None:
+        self._progress.update(task, completed=done, total=total)
+        if not self.out.is_terminal and time.monotonic() - self._said > SLOW:
+            self.say(f"  {text} {done} of {total}")

@@ -1,0 +1,1 @@
+"""Pictures of single inputs, and where people may not be shown."""

@@ -1,0 +1,295 @@
+"""``bench draw``: decoded activations, paths, the surest and the least sure inputs, corruptions.
+
+Pictures of single inputs, from cached fits and predictions; `bench.report` draws the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.datasets.base import Dataset, as_floats, generator
+from bench.errors import UsageError
+from bench.fitting.console import Console
+from bench.fitting.evaluator import Evaluator
+from bench.gallery import examples, privacy
+from bench.gallery.examples import answer, headline
+from bench.methods.base import Method
+from bench.methods.nets import Decodable
+from bench.report import style
+from bench.running.plan import Job
+from bench.running.run import Settings, fitter_for, prepare
+from bench.scenarios.base import scored
+from bench.store.rows import slug
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROWS = 5  # inputs of a figure of decodings
+SPOKEN = 3  # of these where the inputs are spectrograms, of which every second layer is shown
+EXTREMES = 10  # inputs of least and of most uncertainty
+ACROSS = 5  # pictures side by side in a column
+ATTRIBUTES = ("Smiling", "Male", "Eyeglasses")  # shown of faces, where the data tells them
+SAME, OTHER = "#0065a3", "#b84a00"  # the class that f gives the input itself, or another one
+
+
+class Shown(NamedTuple):
+    """A picture and what the network says of it: image (C, H, W), probabilities (T, K)."""
+
+    image: Tensor
+    probs: Tensor
+
+
+def draw(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Path]:
+    """Write every figure of every job to ``<results>/figures`` and yield their paths.
+
+    Raises:
+        UsageError: a figure would show people where it could be committed.
+    """
+    folder = settings.results / "figures"
+    for job in jobs:
+        privacy.must_stay_private(job.data, folder / f"{privacy.prefix(job.data)}picture.png")
+    prepare(jobs, settings)
+    seen: set[str] = set()
+    for job in jobs:
+        evaluator = Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
+        with style.look():
+            written = list(_drawn(evaluator, folder, seen))
+        yield from written
+
+
+def _drawn(evaluator: Evaluator, folder: Path, seen: set[str]) -> Iterator[Path]:
+    """Write the figures of one evaluator, and those of its data set the first time it comes."""
+    if evaluator.data.label not in seen:
+        seen.add(evaluator.data.label)
+        figure = corruptions(evaluator)
+        if figure is not None:
+            yield from _write(figure, folder, "corruptions", evaluator.data)
+    for kind, figure in figures(evaluator):
+        yield from _write(figure, folder, kind, evaluator.data, f"-{slug(evaluator.label)}")
+
+
+def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of one fitted method, by what they show."""
+    if (found := uncertain(evaluator)) is not None:
+        yield "uncertain", found
+    net = decodable(evaluator.fitted().method)
+    if net is not None:
+        yield "decoded", decoded(evaluator, net)
+        yield "path", path(evaluator, net)
+
+
+def decodable(method: Method) -> Decodable | None:
+    """Return the network of a method that has a decoder."""
+    net = getattr(method, "net", None)
+    return net if isinstance(net, Decodable) else None
+
+
+@torch.no_grad()
+def decodings(net: Decodable, x: Tensor) -> Tensor:
+    """Return g(h_1) … g(h_L) of inputs: (n, C, H, W) -> (L, n, C, H, W)."""
+    return net.decoder(net.classifier.activations(x))
+
+
+@torch.no_grad()
+def read(net: Decodable, images: Tensor) -> list[Shown]:
+    """Return images (n, C, H, W) with what f says of each."""
+    probs = net.classifier(images).softmax(-1)
+    return [Shown(i.cpu(), p.cpu()) for i, p in zip(images, probs, strict=True)]
+
+
+def layer_by_layer(net: Decodable, x: Tensor) -> list[Shown]:
+    """Return one input (C, H, W) and its decodings g(h_1) … g(h_L)."""
+    return read(net, torch.cat([x[None], decodings(net, x[None])[:, 0]]))
+
+
+def along(net: Decodable, x: Tensor, layers: Sequence[int]) -> list[Shown]:
+    """Return one input (C, H, W) and the pictures x_1 … x_D of a path of layers."""
+    images = [x]
+    for layer in layers:
+        images.append(decodings(net, images[-1][None])[layer, 0])
+    return read(net, torch.stack(images))
+
+
+def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
+    """A row an input, a column a layer: what each activation decodes to (A.3; speech: F2)."""
+    rows, layers = _examples(evaluator), range(len(net.classifier.blocks))
+    if evaluator.data.kind == "speech":
+        layers = layers[1::2]
+    strips = []
+    for x in evaluator.test.floats(rows).to(evaluator.fitter.device):
+        shown = layer_by_layer(net, x)
+        strips.append([shown[0], *(shown[1 + layer] for layer in layers)])
+    names = ["$x$", *(f"$g(h_{layer + 1})$" for layer in layers)]
+    figure, axes = grid(len(strips), len(names), _lines(evaluator.data))
+    for strip, line in zip(strips, axes, strict=True):
+        _strip(line, strip, evaluator.data)
+    for axis, name in zip(axes[0], names, strict=True):
+        axis.set_title(name, pad=3)
+    return figure
+
+
+def path(evaluator: Evaluator, net: Decodable) -> Figure:
+    """One input decoded layer by layer, and below it a path of decodings of decodings (F1)."""
+    data, x = evaluator.data, _telling(evaluator)
+    blocks = len(net.classifier.blocks)
+    depth = min(getattr(evaluator.method, "depth", blocks), blocks)
+    layers = torch.randint(blocks, (depth,), generator=generator("path", data.label))
+    above, below = layer_by_layer(net, x), along(net, x, layers.tolist())
+    figure, axes = grid(2, len(above), _lines(data), gap=0.24)
+    _strip(axes[0], above, data)
+    _strip(axes[1], below, data)
+    for layer, axis in enumerate(axes[0]):
+        axis.set_title("$x$" if layer == 0 else f"$g(h_{layer})$", pad=3)
+    for d, axis in enumerate(axes[1][: len(below)]):
+        step = f"g(h_{int(layers[d - 1]) + 1})" if d else "x"
+        axis.set_title(f"$x_{d} = {step}$", pad=3)
+    for axis in axes[1][len(below) :]:
+        axis.set_axis_off()
+    return figure
+
+
+def _telling(evaluator: Evaluator) -> Tensor:
+    """Return the test input (C, H, W) that is answered rightly and yet most unsure."""
+    said = evaluator.predict(evaluator.clean)
+    right = (answer(evaluator, said).argmax(-1) == evaluator.test.y).double().mean(-1)
+    unsure = scored(headline(evaluator), said).masked_fill(right < right.max(), -torch.inf)
+    return evaluator.test.floats(unsure.argmax()[None]).to(evaluator.fitter.device)[0]
+
+
+def uncertain(evaluator: Evaluator) -> Figure | None:
+    """The test inputs of lowest and of highest uncertainty (A.5); None where all are alike."""
+    score, said = headline(evaluator), evaluator.predict(evaluator.clean)
+    unsure, probs = scored(score, said), answer(evaluator, said)
+    if unsure.min() == unsure.max():
+        return None
+    order = unsure.argsort(stable=True)
+    chosen = torch.cat([order[:EXTREMES], order[-EXTREMES:].flip(0)])
+    lines = len(chosen) // ACROSS
+    figure, axes = grid(lines, ACROSS, 2, width=style.WIDTH, gap=0.12)
+    for axis, row in zip([a for line in axes for a in line], chosen.tolist(), strict=True):
+        picture(axis, as_floats(evaluator.test.x[row]), evaluator.data)
+        words = _told(evaluator, probs[row], row)
+        axis.set_xlabel(f"{words}\n{float(unsure[row]):.3f}", labelpad=2, linespacing=1.1)
+    for line, words in ((0, "lowest"), (lines // 2, "\nhighest")):
+        axes[line][0].set_title(f"{words} {score.label}", loc="left", pad=4)
+    return figure
+
+
+def _told(evaluator: Evaluator, probs: Tensor, row: int) -> str:
+    """Return the class of an input, and the answer beside it where that is another."""
+    said, y = probs.argmax(-1), evaluator.test.y[row]
+    if len(y) > 1:
+        return f"{int((said == y).sum())} of {len(y)} right"
+    classes = evaluator.data.task.classes
+    is_, taken = classes[int(y[0])], classes[int(said[0])]
+    return is_ if is_ == taken else f"{is_}, read {taken}"
+
+
+def corruptions(evaluator: Evaluator) -> Figure | None:
+    """One test input and all its corruptions (A.4); None where the data has none."""
+    found = examples.corrupted(evaluator, torch.tensor([0]))
+    if not found:
+        return None
+    images = [("as it is", evaluator.test.x[0]), *((s.name, s.x[0]) for s in found)]
+    across = 4
+    figure, axes = grid(-(-len(images) // across), across, 1, width=style.WIDTH)
+    places = [a for line in axes for a in line]
+    for axis, (name, image) in zip(places, images, strict=False):
+        picture(axis, as_floats(image), evaluator.data)
+        axis.set_xlabel(name.replace("_", " "), labelpad=2)
+    for axis in places[len(images) :]:
+        axis.set_axis_off()
+    return figure
+
+
+def _examples(evaluator: Evaluator) -> Tensor:
+    """Return the test inputs to decode: the first of each class; of speech, random ones."""
+    if evaluator.data.kind != "speech":
+        return examples.one_of_each_class(evaluator.test, ROWS)
+    drawn = torch.randperm(len(evaluator.test), generator=generator("shown", evaluator.data.label))
+    return drawn[:SPOKEN]
+
+
+def grid(
+    rows: int, columns: int, lines: int, *, width: float = style.PAGE, gap: float = 0.06
+) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """An empty figure of square pictures with room for ``lines`` of text below each."""
+    side = width / columns
+    figure = style.canvas(rows * (side + 0.11 * lines + gap) + 0.15, width=width)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.02, wspace=0.03, hspace=gap / 4)
+    return figure, axes.tolist()
+
+
+def _strip(axes: Sequence[Axes], strip: Sequence[Shown], data: Dataset) -> None:
+    """Draw pictures side by side, each with its class and probability below."""
+    usual = strip[0].probs.argmax(-1)
+    for axis, shown in zip(axes, strip, strict=False):
+        picture(axis, shown.image, data)
+        same = bool((shown.probs.argmax(-1) == usual)[: len(_targets(data))].all())
+        axis.set_xlabel(
+            words(shown.probs, data), labelpad=2, linespacing=1.1,
+            color=SAME if same else OTHER, fontweight="normal" if same else "bold",
+        )  # fmt: skip
+
+
+def picture(axis: Axes, image: Tensor, data: Dataset) -> None:
+    """Draw an image (C, H, W) in [0, 1] without axes."""
+    values = image.permute(1, 2, 0).squeeze(-1).numpy()
+    colours = "magma" if data.kind == "speech" else "gray"
+    axis.imshow(values, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+
+
+def words(probs: Tensor, data: Dataset) -> str:
+    """Return the class and its probability; of many targets, the probabilities of a few."""
+    task = data.task
+    if len(task.targets) == 1:
+        p, k = probs[0].max(-1)
+        return f"{task.classes[int(k)]}  {_number(float(p))}"
+    return "\n".join(
+        f"{task.targets[t].replace('_', ' ')} {_number(float(probs[t, -1]))}"
+        for t in _targets(data)
+    )
+
+
+def _targets(data: Dataset) -> list[int]:
+    """Return the targets that are put in words."""
+    names = data.task.targets
+    return [names.index(name) for name in ATTRIBUTES if name in names] or list(range(len(names)))[
+        :3
+    ]
+
+
+def _lines(data: Dataset) -> int:
+    return len(_targets(data))
+
+
+def _number(p: float) -> str:
+    return ">.99" if p >= 0.995 else f"{p:.2f}".removeprefix("0")
+
+
+def _write(
+    figure: Figure, folder: Path, kind: str, data: Dataset, ending: str = ""
+) -> Iterator[Path]:
+    """Write a figure as PNG and PDF and yield their paths."""
+    in_colour = data.task.shape[0] > 1
+    for suffix, content in style.saved(figure, photographs=in_colour).items():
+        path = folder / f"{kind}-{privacy.prefix(data)}{slug(data.label)}{ending}.{suffix}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {path} ({error.strerror}); choose another folder with --results"
+            ) from None
+        yield path

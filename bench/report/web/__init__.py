@@ -1,0 +1,1 @@
+"""The leaderboard as a page: its data, its template, its script."""

@@ -1,0 +1,1 @@
+"""What belongs to one paper: Wu, Goodman and Ermon, NeurIPS 2021."""

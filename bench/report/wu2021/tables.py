@@ -1,0 +1,346 @@
+"""The paper's tables: our value beside its own, as Markdown, LaTeX and CSV.
+
+A table is data: which cells of the paper it holds (`published`), and which rows of ours answer
+each column (`measured`). A cell that lacks a seed or a view is marked and never in bold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import BenchError
+from bench.report import formats, stats
+from bench.report.frames import load
+from bench.report.wu2021 import missing
+from bench.report.wu2021.observed import DATA, METRICS, Found, Measured, Place, _rank
+from bench.report.wu2021.published import Cell, Column, cells, with_ratios
+
+Style = Callable[[str], str]
+FAIR = "mc_dropout:rate=0.1"  # the paper's rate of 0.5 is no fair rival: 0.1 stands beside it
+CAPTION = (
+    "Ours ± standard deviation over seeds, the paper's in brackets. Bold: the best of what is "
+    "complete, and what a paired t-test at 5 % does not tell from it; (n = 1): one seed only."
+)
+HEAD = (
+    "# The paper's tables\n\nWritten by `python -m bench report --paper`; not to be edited. Its "
+    "statements, one by one: [claims](claims.md).\n"
+)
+VOTES = "AUROC by vote entropy (eq. 6), or 1 - max p for one network."
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper; its cells are those published under ``id``.
+
+    ``down`` is what a row is; ``also`` are rows the paper has not, and ``of`` columns of its
+    appendix, whose numbers are not at hand.
+    """
+
+    id: str
+    caption: str
+    down: Literal["methods", "columns"] = "methods"
+    also: tuple[str, ...] = ()
+    of: tuple[Column, ...] = ()
+    digits: Mapping[str, int] = field(default_factory=dict)  # of a metric, unlike elsewhere
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, Column], Cell]:
+        """What the paper has: (row, column) -> cell."""
+        return {(c.row, c.column): c for c in with_ratios() if c.table == self.id}
+
+    @property
+    def methods(self) -> list[str]:
+        """Labels of ours, the paper's first."""
+        return list(dict.fromkeys([*(row for row, _ in self.cells), *self.also]))
+
+    @property
+    def columns(self) -> list[Column]:
+        """Quantities in the order of the paper."""
+        return list(dict.fromkeys([*(column for _, column in self.cells), *self.of]))
+
+
+PRECISE = {"accuracy": 2, "ece": 3}
+CNN = "backbone=cnn,channels=16"
+CONVOLUTIONAL = (
+    f"standard:{CNN}", f"mc_dropout:{CNN},rate=0.1", f"bayes:{CNN}", f"ensemble:{CNN}",
+    f"decnn:{CNN}", f"redecnn:{CNN}",
+)  # fmt: skip
+SHIFTS = tuple(
+    Column(data, *rest)
+    for data, other in (("mnist", "fashion"), ("fashion", "mnist"))
+    for rest in (("accuracy",), ("ece",), ("misclassification",), ("adversarial",),
+                 ("ood", other), ("ood", "celeba"), ("corruption_mean",))
+)  # fmt: skip
+TABLES = (
+    Table("T1a", "Accuracy on the test part.", also=(FAIR, "dropout:rate=0.1")),
+    Table("T1b", f"Telling wrong answers from right ones; {VOTES}", also=(FAIR, "standard")),
+    Table("T2", "Telling outliers from inliers, the data set trained on at the left; mean over all "
+          f"strengths of FGSM and over all corruptions; {VOTES}", "columns", (FAIR,)),
+    Table("T3", f"Faces with an attribute held out of training; {VOTES}", also=(FAIR,)),
+    Table("T4a", "Expected calibration error; the paper's, printed without a unit, read as %.",
+          also=(FAIR, "dropout:rate=0.1")),
+    Table("T4b", f"ReDecNN by depth of the recursion (8 where none is named); {VOTES}"),
+    Table("T5", f"ReDecNN composed with a pretrained classifier (eq. 7); {VOTES}", "columns",
+          digits=PRECISE),
+    Table("T6", f"Eq. 7 against the same pull on the input itself; {VOTES}", "columns",
+          digits=PRECISE),
+    Table("T7", "Predicting beards while ignoring baldness (eq. 8).", also=("grad:protect=Bald",)),
+    Table("T8", "A small head on the frozen last hidden layer, asked for baldness: less is better.",
+          also=("grad:protect=Bald",)),
+    Table("T9a", f"Spoken digits; {VOTES}", also=(FAIR,), digits={"ece": 3}),
+    Table("T9b", f"Spoken commands; {VOTES}", also=(FAIR,), digits={"ece": 3}),
+    Table("T10", "Cost of training. The paper's seconds are of a Titan X; its ratios follow from "
+          "them.", also=("bayes",)),
+    Table("A6", "Tables 1, 2 and 4 for convolutional nets of 16 channels (A.6 of the appendix, "
+          f"whose numbers are not at hand); {VOTES}", "columns", CONVOLUTIONAL, SHIFTS),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell of ours, next to the paper's."""
+
+    method: str
+    found: Found
+    cell: Cell | None
+    digits: int
+    is_best: bool
+    mark: str = ""  # of the footnote that says how to fill it
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """One number for each seed that is owed, NaN where it or a view of it is absent."""
+        return self.found.per_seed.loc[self.method].to_numpy(dtype=float)
+
+    @cached_property
+    def seeds(self) -> int:
+        """How many seeds there are."""
+        return int((~np.isnan(self.values)).sum())
+
+    @property
+    def lacking(self) -> bool:
+        """Whether the paper has the number and we lack it or a seed of it."""
+        return self.cell is not None and bool(self.found.absent(self.method))
+
+    @cached_property
+    def pair(self) -> tuple[float, float]:
+        """Mean and standard deviation (ddof = 1) over the seeds that are there."""
+        there = self.values[~np.isnan(self.values)]
+        mean = float(there.mean()) if len(there) else math.nan
+        return mean, float(there.std(ddof=1)) if len(there) > 1 else math.nan
+
+    def text(self, bold: Style, plain: Style) -> str:
+        """The cell as it is printed."""
+        ours = (bold if self.is_best else plain)(formats.number(*self.pair, self.digits))
+        few = 0 < self.seeds < len(self.values)
+        rest = [
+            f"(n = {self.seeds})" if few else "",
+            f"({self.mark})" if self.mark else "",
+            f"[{self.cell.value:.{self.digits}f}]" if self.cell else "",
+        ]
+        return " ".join([ours, *(plain(part) for part in rest if part)])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A table with our numbers in it."""
+
+    table: Table
+    entries: dict[tuple[str, Column], Entry]
+    notes: list[str]
+
+    def text(self, bold: Style, plain: Style) -> pd.DataFrame:
+        """Cells as they are printed."""
+        table = self.table
+        heads = dict(zip(table.columns, headings(table.columns), strict=True))
+        if table.down == "methods":
+            side = {"method": [plain(name) for name in table.methods]}
+            return pd.DataFrame(side | {
+                head: [self.entries[name, column].text(bold, plain) for name in table.methods]
+                for column, head in heads.items()
+            })  # fmt: skip
+        side = {"metric": [plain(head) for head in heads.values()]}
+        return pd.DataFrame(side | {
+            name: [self.entries[name, column].text(bold, plain) for column in heads]
+            for name in table.methods
+        })  # fmt: skip
+
+    def numbers(self) -> pd.DataFrame:
+        """The same, one line for each cell."""
+        return pd.DataFrame([_numbers(self.table.id, entry) for entry in self.entries.values()])
+
+
+def _numbers(table: str, entry: Entry) -> dict[str, Any]:
+    found, cell = entry.found, entry.cell
+    mean, std = entry.pair
+    place = found.place or Place("", "", "")
+    return {
+        "table": table, "method": entry.method, "dataset": found.column.dataset,
+        "metric": found.column.metric, "view": found.column.view,
+        "measured_on": place.dataset, "preset": place.preset, "device": place.device,
+        "mean": round(mean, 6), "std": round(std, 6), "seeds": entry.seeds,
+        "seeds_owed": len(entry.values), "views": found.views,
+        "paper": cell.value if cell else None, "paper_std": cell.spread if cell else None,
+        "paper_std_is_bound": cell.bound if cell else None,
+    }  # fmt: skip
+
+
+def headings(columns: list[Column]) -> list[str]:
+    """Names of columns, less what is the same in all of them."""
+    pairs = [(DATA[c.dataset].label, metric_name(c)) for c in columns]
+    told = [len(set(words)) > 1 for words in zip(*pairs, strict=True)]
+    if not any(told):
+        told = [False, True]
+    return [" ".join(w for w, tell in zip(p, told, strict=True) if tell) for p in pairs]
+
+
+def metric_name(column: Column) -> str:
+    """A quantity in words, with the view it is of."""
+    view = DATA[column.view].label if column.view in DATA else column.view
+    return METRICS[column.metric].label.format(view=view)
+
+
+def methods() -> list[str]:
+    """Every method that a table has a row or a column for."""
+    return list(dict.fromkeys(name for table in TABLES for name in table.methods))
+
+
+def fill(table: Table, measured: Measured, results: Path) -> Filled:
+    """Put our numbers into a table, and say what it lacks."""
+    entries = {}
+    for column in table.columns:
+        found = measured.find(column)
+        metric = METRICS[column.metric]
+        digits = table.digits.get(column.metric, metric.digits)
+        rivals = found.per_seed.loc[table.methods].dropna()
+        best = _best(rivals, metric.better) if metric.better else set()
+        for method in table.methods:
+            cell = table.cells.get((method, column))
+            entries[method, column] = Entry(method, found, cell, digits, method in best)
+    gaps = [
+        missing.gap(entry.found, entry.method, measured.preset)
+        for entry in entries.values()
+        if entry.lacking
+    ]
+    found_notes = [*_places(entries.values()), *_reasons(entries.values())]
+    found_notes += _undefined(entries.values())
+    orders = missing.commands(gaps, results)
+    marks = {gap: _letter(i) for i, order in enumerate(orders) for gap in order.gaps}
+    marked = {key: _marked(entry, marks, measured.preset) for key, entry in entries.items()}
+    told = [f"({_letter(i)}) to be run: `{order.text}`" for i, order in enumerate(orders)]
+    return Filled(table, marked, [*found_notes, *told])
+
+
+def _best(rivals: pd.DataFrame, better: str) -> set[str]:
+    """What is printed in bold; one method alone is not the best of anything."""
+    return stats.best(rivals, higher=better == "higher") if len(rivals) > 1 else set()
+
+
+def _letter(i: int) -> str:
+    """A, b … z, aa, ab …: the marks of footnotes."""
+    more, last = divmod(i, 26)
+    return ("" if not more else _letter(more - 1)) + "abcdefghijklmnopqrstuvwxyz"[last]
+
+
+def _marked(entry: Entry, marks: Mapping[missing.Gap, str], preset: str) -> Entry:
+    if not entry.lacking:
+        return entry
+    mark = marks[missing.gap(entry.found, entry.method, preset)]
+    return replace(entry, mark=mark)
+
+
+def _places(entries: Iterable[Entry]) -> list[str]:
+    """Where the numbers come from, a line for each data set of the paper."""
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        words = found.setdefault(DATA[entry.found.column.dataset].label, {})
+        if entry.seeds:
+            words.setdefault(where(entry.found))
+    return [f"{label}: {'; '.join(words) or 'not run'}." for label, words in found.items()]
+
+
+def where(found: Found) -> str:
+    """Data, preset, device and seeds of a column that has numbers, in words."""
+    if found.place is None:
+        return ""
+    name = found.place.dataset
+    remarks = DATA[found.column.dataset].remarks.items()
+    remark = [f" ({text})" for pattern, text in remarks if _rank(name, (pattern,)) == 0]
+    there = found.per_seed.notna().any()
+    seeds = f"{there.sum()} seed{'' if there.sum() == 1 else 's'}"
+    place = f"preset {found.place.preset}, {found.place.device}"
+    return f"measured on {name}{''.join(remark)}, {place}, {seeds}"
+
+
+def _reasons(entries: Iterable[Entry]) -> list[str]:
+    """Why numbers that were to be had are not there."""
+    told: dict[tuple[str, str], dict[str, None]] = {}
+    for entry in entries:
+        why = entry.found.reasons.get(entry.method)
+        if why and entry.lacking:
+            label = DATA[entry.found.column.dataset].label
+            told.setdefault((label, why), {}).setdefault(entry.method)
+    return [f"{label}, {', '.join(who)}: {why}" for (label, why), who in told.items()]
+
+
+def _undefined(entries: Iterable[Entry]) -> list[str]:
+    """Which numbers there cannot be, a line for each column."""
+    told: dict[str, list[str]] = {}
+    for entry in entries:
+        column = entry.found.column
+        if seeds := entry.found.undefined.get(entry.method):
+            words = f"{entry.method} seed {', '.join(map(str, sorted(seeds)))}"
+            told.setdefault(f"{DATA[column.dataset].label} {metric_name(column)}", []).append(words)
+    return [
+        f"{what}: not defined where no answer is wrong: {'; '.join(who)}."
+        for what, who in told.items()
+    ]
+
+
+def write(measured: Measured, results: Path) -> None:
+    """Write every table under ``<results>/paper``, and a README that holds them all."""
+    parts = []
+    for table in TABLES:
+        filled = fill(table, measured, results)
+        caption = f"{table.id}. {table.caption} {CAPTION}"
+        text = formats.markdown(
+            filled.text(formats.markdown_bold, formats.markdown_escape), caption, filled.notes
+        )
+        stem = results / "paper" / table.id
+        formats.write(stem.with_suffix(".md"), text)
+        formats.write(stem.with_suffix(".csv"), filled.numbers().to_csv(index=False))
+        printed = filled.text(formats.tex_bold, formats.tex_escape)
+        notes = [note.replace("`", "") for note in filled.notes]
+        formats.write(
+            stem.with_suffix(".tex"),
+            formats.latex(printed, caption, f"paper-{table.id}", notes, fit=True),
+        )
+        parts += [f"## Table {table.id}\n", text]
+    formats.write(results / "paper" / "README.md", "\n".join([HEAD, *parts]))
+
+
+def shortfall(results: Path, *others: Path) -> Iterator[str]:
+    """Yield the script that fills the tables: `bench report --missing`."""
+    try:
+        records = load(results, *others)[0]
+    except BenchError as error:  # nothing was run yet, so all of it is missing
+        yield f"# {error}"
+        records = []
+    measured = Measured(records, methods())
+    yield from missing.lines(*gaps(measured), measured, results)
+
+
+def gaps(measured: Measured) -> tuple[list[missing.Gap], int]:
+    """What the tables lack, each number once, and how many numbers they have in all."""
+    wanted = dict.fromkeys((cell.row, cell.column) for cell in cells())
+    pairs = [(method, measured.find(column)) for method, column in wanted]
+    lacking = [(method, found) for method, found in pairs if not found.whole(method)]
+    return [missing.gap(found, method, measured.preset) for method, found in lacking], len(pairs)

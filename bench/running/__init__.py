@@ -1,0 +1,1 @@
+"""Plan, run, and the curves a run leaves."""

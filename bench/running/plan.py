@@ -1,0 +1,108 @@
+"""Decide what to run before running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench.scenarios
+from bench import datasets, methods
+from bench.datasets.base import Dataset
+from bench.datasets.store import Store
+from bench.discover import Choice, choose, subclasses
+from bench.errors import UsageError
+from bench.methods.base import Method
+from bench.scenarios.base import Scenario
+from bench.store.rows import row_path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit, and every scenario to measure it on. Jobs are independent of each other."""
+
+    label: str
+    method: Method
+    data: Dataset
+    seed: int
+    scenarios: tuple[Scenario, ...]
+
+    def path(self, results: Path, scenario: Scenario) -> Path:
+        """Return where this job's numbers for ``scenario`` go."""
+        return row_path(results / "rows", self.data.label, scenario.label, self.label, self.seed)
+
+
+def make_plan(
+    *,
+    methods_: str,
+    datasets_: str,
+    scenarios: str,
+    seeds: Sequence[int],
+    preset: str,
+    store: Store,
+) -> list[Job]:
+    """Turn names into jobs, data set first so that its data stays in memory.
+
+    Raises:
+        UnknownNameError: something asked for does not exist.
+        UsageError: a scenario asked for by name applies to none of the data sets.
+    """
+    chosen = choose("method", methods_, subclasses(methods, Method), preset)
+    asked = choose("scenario", scenarios, subclasses(bench.scenarios, Scenario), preset)
+    data = _found(choose("dataset", datasets_, subclasses(datasets, Dataset)), store)
+    variants = _training_sets(asked, data)
+    return [
+        Job(choice.label, _method(choice), one, seed, tuple(measured))
+        for one, measured in variants
+        for seed in seeds
+        for choice in chosen
+    ]
+
+
+def _method(choice: Choice) -> Method:
+    return choice.cls(**choice.params)  # type: ignore[return-value]
+
+
+def _found(choices: Sequence[Choice], store: Store) -> list[Dataset]:
+    """Return the data sets; of those a run does not fetch, a tag or glob means what is there."""
+    made = [(choice, _data(choice, store)) for choice in choices]
+    there = [
+        one
+        for choice, one in made
+        if choice.named or one.fetched_unasked or one.where() is not None
+    ]
+    return there or [one for _, one in made]  # which then say what is missing, and the remedy
+
+
+def _data(choice: Choice, store: Store) -> Dataset:
+    one: Dataset = choice.cls(**choice.params)  # type: ignore[assignment]
+    one.label, one.store = choice.label, store
+    return one
+
+
+def _training_sets(
+    asked: Sequence[Choice], data: Sequence[Dataset]
+) -> list[tuple[Dataset, list[Scenario]]]:
+    """Return each data set to fit on, with the scenarios that want it."""
+    found: dict[str, tuple[Dataset, list[Scenario]]] = {}
+    for one in data:
+        for choice in asked:
+            scenario: Scenario = choice.cls(**choice.params)  # type: ignore[assignment]
+            scenario.label = choice.label
+            reason = scenario.skip(one)
+            if reason and choice.named and all(scenario.skip(d) for d in data):
+                raise UsageError(_does_not_apply(scenario, reason))
+            if reason or (scenario.named_only(one) and not choice.named):
+                continue
+            for variant in scenario.training(one):
+                found.setdefault(variant.label, (variant, []))[1].append(scenario)
+    return list(found.values())
+
+
+def _does_not_apply(scenario: Scenario, reason: str) -> str:
+    known = subclasses(datasets, Dataset)
+    fits = [name for name, cls in known.items() if scenario.skip(cls()) is None]
+    return (
+        f"scenario '{scenario.name}' does not apply to the chosen data ({reason}); "
+        f"it applies to: {', '.join(fits) or 'none'}"
+    )

@@ -1,0 +1,1 @@
+"""What lies on disk: the cache, the records, digests of code, atomic writes."""

@@ -1,0 +1,145 @@
+"""What the code that made a number was: a digest that sees logic and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import bench
+
+OURS = {"bench"}  # top-level packages whose code counts; a plug-in adds its own
+# These carry numbers and make none. Data counts by its bytes, fits and views by their keys.
+NO_NUMBERS = {
+    "bench.datasets.errors", "bench.datasets.store", "bench.errors", "bench.discover",
+    "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
+    "bench.fitting.fits", "bench.store.cache", "bench.store.code", "bench.store.files",
+    "bench.store.rows",
+}  # fmt: skip
+
+
+@lru_cache
+def code_digest(*modules: str) -> str:
+    """Digest the parsed source of ``modules`` and of every module of ours they import.
+
+    Comments, blank lines, docstrings and formatting do not count, nor does the name of a module
+    or the folder it lies in; logic does. An imported module counts by its own digest. A package
+    stands for every module in it.
+    """
+    known: dict[str, str] = {}
+    digests = sorted(_digest(name, known) for m in modules for name in _with_submodules(m))
+    return _hash("\n".join(digests))
+
+
+def _with_submodules(module: str) -> Iterator[str]:
+    yield module
+    path = module_path(module)
+    if path is not None and path.name == "__init__.py":
+        yield from (f"{module}.{p.stem}" for p in path.parent.glob("*.py") if p != path)
+
+
+def _digest(name: str, known: dict[str, str]) -> str:
+    """Return the digest of one module, reading each module once."""
+    if name in known:
+        return known[name]
+    path = None if name in NO_NUMBERS else module_path(name)
+    if path is None:
+        return name
+    known[name] = "circle"  # what a module that is still being read counts as
+    tree = _Runs().visit(ast.parse(path.read_text("utf-8")))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = sorted(_imports(tree, package, known))
+    known[name] = _hash("\n".join([ast.dump(_Logic().visit(tree)), *imports]))
+    return known[name]
+
+
+def _imports(tree: ast.Module, package: str, known: dict[str, str]) -> Iterator[str]:
+    """Yield each imported name with the digest of the module of ours it comes from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield f"{_origin(alias.name, known)} as {alias.asname}"
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - (node.level - 1)]
+            base = ".".join([*above, node.module or ""] if node.level else [node.module or ""])
+            base = base.strip(".")
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                is_module = _is_ours(whole) and module_path(whole) is not None
+                origin = _origin(whole if is_module else base, known)
+                name = "" if is_module else alias.name
+                yield f"{origin} {name} as {alias.asname or alias.name}"
+
+
+def _origin(module: str, known: dict[str, str]) -> str:
+    return _digest(module, known) if _is_ours(module) else module
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in OURS
+
+
+def module_path(module: str) -> Path | None:
+    """Return the source file of a module of ours, or None if it has none."""
+    top, _, rest = module.partition(".")
+    package = bench if top == "bench" else sys.modules.get(top)
+    for root in getattr(package, "__path__", ()):
+        stem = Path(root, *rest.split("."))
+        for place in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if rest and place.is_file():
+                return place
+    return None
+
+
+class _Runs(ast.NodeTransformer):
+    """Drop what only a type checker reads."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """Drop ``if TYPE_CHECKING:``."""
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+class _Logic(ast.NodeTransformer):
+    """Drop imports, which count by what they bring, and the text of docstrings."""
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Drop it."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Drop it."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        """Drop the text of a docstring."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            node.value.value = ""
+        return node
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache
+def commit() -> str:
+    """Return the commit this clone stands at, with "+" if files differ from it, or ""."""
+    if bench.CLONE is None:
+        return ""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", "--no-optional-locks", "-C", str(bench.CLONE), *words],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()

@@ -1,0 +1,63 @@
+"""A data set asked about one of its attributes alone, the others being told beside the images."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .base import Dataset, Raw, Split, SplitName, Splits, Task, attribute_place, fingerprint
+from .errors import DataError
+from .variant import Variant
+
+
+class SingleAttribute(Variant):
+    """The inputs of ``base`` with the one target ``target``.
+
+    All targets of the base are attributes of every split.
+
+    Raises:
+        DataError: the base has no such attribute, or none at all.
+    """
+
+    def __init__(self, base: Dataset, target: str) -> None:
+        if len(base.task.targets) < 2 or len(base.task.classes) != 2:
+            raise DataError(f"{base.label} has no attributes, so none called '{target}'")
+        super().__init__(base, f"target={target}")
+        self.target = target
+        self.column, self.turned = attribute_place(target, base.task.targets)
+
+    @property
+    def task(self) -> Task:  # type: ignore[override]
+        """One binary target."""
+        return Task(self.base.task.shape, (self.target,), (f"not {self.target}", self.target))
+
+    def raw(self, which: SplitName) -> Raw:
+        raw = self.base.raw(which)
+        return Raw(raw.x, self._labels(raw.y))
+
+    def splits(self, seed: int) -> Splits:
+        return Splits(*(self._narrow(part) for part in self.base.splits(seed)))
+
+    def test(self) -> Split:
+        return self._narrow(self.base.test())
+
+    def _narrow(self, part: Split) -> Split:
+        mark = fingerprint(part.fingerprint, "target", self.target)
+        return Split(part.x, self._labels(part.y), self.task, mark, part.y, part.task.targets)
+
+    def _labels(self, y: Tensor) -> Tensor:
+        label = y[:, [self.column]]
+        return 1 - label if self.turned else label
+
+
+def single_attribute(data: Dataset, target: str) -> SingleAttribute:
+    """Return ``data`` asked about ``target`` instead of what it is asked now.
+
+    Raises:
+        DataError: it has no such attribute, or that is what it is asked now.
+    """
+    if not isinstance(data, SingleAttribute):
+        return SingleAttribute(data, target)
+    found = SingleAttribute(data.base, target)
+    if found.column == data.column:
+        raise DataError(f"'{target}' is what {data.label} predicts; protect another attribute")
+    return found
