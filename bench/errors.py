@@ -2,7 +2,7 @@
 
 from bench.datasets.errors import BenchError, DataError
 
-__all__ = ["BenchError", "DataError", "UnknownNameError", "UsageError"]
+__all__ = ["BenchError", "DataError", "UnknownNameError", "UsageError", "WriteError"]
 
 
 class UnknownNameError(BenchError):
@@ -11,3 +11,7 @@ class UnknownNameError(BenchError):
 
 class UsageError(BenchError):
     """What was asked for exists but cannot be done."""
+
+
+class WriteError(BenchError):
+    """A file cannot be written: the disk is full, or the folder is not writable."""

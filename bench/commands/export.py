@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UsageError
-from bench.report.formats import write
 from bench.report.frames import load
+from bench.store.files import draft, write
 from bench.store.rows import SCHEMA
 
 RECORD = [
@@ -77,8 +77,8 @@ def _rows(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        table.to_parquet(path, engine="pyarrow", index=False)
+        with draft(path) as unfinished:
+            table.to_parquet(unfinished, engine="pyarrow", index=False)
     except ImportError:  # it is optional
         raise UsageError("a Parquet file needs pyarrow: pip install pyarrow") from None

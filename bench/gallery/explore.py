@@ -27,6 +27,7 @@ from bench.methods.nets import ACTIVATIONS, Block, Classifier, Decodable
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
 from bench.scenarios.base import scored
+from bench.store import files
 
 HERE = Path(__file__).parent
 Op = dict[str, str | int | float]
@@ -43,8 +44,9 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
     """Write the page of a job's method to ``path``, fitting it first if need be.
 
     Raises:
-        UsageError: the method has no decoder, or its network is not one the page can run; the
-            page would show people where it could be committed, or cannot be written.
+        UsageError: the method has no decoder, or its network is not one the page can run; or the
+            page would show people where it could be committed.
+        WriteError: the page cannot be written.
     """
     privacy.must_stay_private(job.data, path)
     must_be_runnable(job.method)
@@ -54,13 +56,7 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
     shown = chosen(evaluator)
     facts = about(evaluator, shown, settings.preset)
     page = render(model=model(net), weights=weights(net), pixels=pixels(shown), about=facts)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, "utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path} ({error.strerror}); choose another with -o"
-        ) from None
+    files.write(path, page)
 
 
 def render(**parts: Any) -> str:

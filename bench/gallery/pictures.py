@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from bench.datasets.base import Dataset, as_floats, generator
-from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.gallery import examples, privacy
@@ -24,7 +23,7 @@ from bench.report import style
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
 from bench.scenarios.base import scored
-from bench.store.rows import slug
+from bench.store.files import slug, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -285,11 +284,5 @@ def _write(
     in_colour = data.task.shape[0] > 1
     for suffix, content in style.saved(figure, photographs=in_colour).items():
         path = folder / f"{kind}-{privacy.prefix(data)}{slug(data.label)}{ending}.{suffix}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {path} ({error.strerror}); choose another folder with --results"
-            ) from None
+        write(path, content)
         yield path

@@ -1,13 +1,14 @@
-"""Tables of strings as LaTeX and Markdown, and files that are written whole or not at all."""
+"""Tables of strings as LaTeX and Markdown."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
+
+from bench.store.files import write as write
 
 NONE = "–"
 TEXT = {  # columns of words, set to the left
@@ -20,14 +21,6 @@ TEX = {
     "#": r"\#", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "–": "--", "×": r"$\times$",
 }  # fmt: skip
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write one file, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_bytes(content.encode() if isinstance(content, str) else content)
-    draft.replace(path)  # a reader sees the whole file or none
 
 
 def without_folders(text: str, folders: Sequence[Path]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from filelock import FileLock
 
-from bench.store.rows import slug, write_json
+from bench.store.files import slug, write_json
 
 LAYOUT = 1  # raise when the format of the cache itself changes
 

@@ -9,14 +9,13 @@ of several folders into one list. This module never imports torch, so that a rep
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench import ROOT
+from bench.store.files import slug, write_json
 
 if TYPE_CHECKING:  # pandas takes half a second: only a report needs it
     import pandas as pd
@@ -72,19 +71,6 @@ class Outcome:
 def row_path(folder: Path, dataset: str, scenario: str, method: str, seed: int) -> Path:
     """Return where the numbers of one (data set, scenario, method, seed) go."""
     return folder / slug(dataset) / slug(scenario) / f"{slug(method)}-s{seed}.json"
-
-
-def slug(text: str) -> str:
-    """Return a name as a file name: ':' is not allowed on every system."""
-    return re.sub(r"[^\w.=,+~-]", "_", text)
-
-
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write one compact JSON file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_text(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n", "utf-8")
-    draft.replace(path)  # a reader sees the whole file or none
 
 
 def save(path: Path, outcome: Outcome, about: Mapping[str, Any]) -> None:
