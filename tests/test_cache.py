@@ -26,9 +26,9 @@ def tree(tmp_path, monkeypatch):
     (tmp_path / "methods" / "a.py").write_text("from .b import f\nx = f(1)\n")
     (tmp_path / "methods" / "b.py").write_text("def f(n):\n    'doc'\n    return n\n")
     monkeypatch.setattr(bench, "__path__", [str(tmp_path)])
-    code.code_digest.cache_clear()
+    code.forget()
     yield tmp_path / "methods"
-    code.code_digest.cache_clear()
+    code.forget()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def tree(tmp_path, monkeypatch):
 def test_the_code_digest_sees_logic_only_and_follows_imports(tree, edit, changes):
     before = code.code_digest("bench.methods.a")
     (tree / "b.py").write_text(edit)
-    code.code_digest.cache_clear()
+    code.forget()
     assert (code.code_digest("bench.methods.a") != before) is changes
 
 
@@ -51,21 +51,49 @@ def test_names_of_modules_and_import_lines_do_not_count_but_what_they_bring_does
     (tree / "b.py").rename(tree / "c.py")
     (tree / "a.py").rename(tree / "d.py")
     (tree / "d.py").write_text("from bench.methods.c import f\n\nx = f(1)\n")
-    code.code_digest.cache_clear()
+    code.forget()
     assert code.code_digest("bench.methods.d") == before
     (tree / "e.py").write_text("def f(n):\n    return -n\n")
     (tree / "d.py").write_text("from bench.methods.e import f\n\nx = f(1)\n")
-    code.code_digest.cache_clear()
+    code.forget()
     assert code.code_digest("bench.methods.d") != before
 
 
 def test_a_package_stands_for_every_module_in_it(tree):
     (tree / "__init__.py").write_text("")
-    code.code_digest.cache_clear()
+    code.forget()
     before = code.code_digest("bench.methods")
     (tree / "new.py").write_text("y = 2\n")
-    code.code_digest.cache_clear()
+    code.forget()
     assert code.code_digest("bench.methods") != before
+
+
+def test_a_module_without_source_is_refused(tree):
+    with pytest.raises(LookupError, match=r"bench\.methods\.gone has no source"):
+        code.code_digest("bench.methods.a", "bench.methods.gone")
+
+
+def test_digests_are_those_of_the_start_and_an_edit_is_noticed(tree):
+    before = code.code_digest("bench.methods.a")
+    assert code.changed("bench.methods.a") == []
+    (tree / "b.py").write_text("def f(n):\n    'doc'\n    return n  # a comment\n")
+    assert code.changed("bench.methods.a") == []
+    (tree / "b.py").write_text("def f(n):\n    return -n\n")
+    assert code.changed("bench.methods.a") == [tree / "b.py"]
+    assert code.code_digest("bench.methods.a") == before
+    (tree / "b.py").write_text("def f(n:\n")
+    assert code.changed("bench.methods.a") == [tree / "b.py"]
+    (tree / "b.py").unlink()
+    assert code.changed("bench.methods.a") == [tree / "b.py"]
+
+
+def test_a_worker_takes_its_digests_from_the_texts_of_the_parent(tree):
+    before, texts = code.code_digest("bench.methods.a"), code.sources()
+    code.forget()
+    (tree / "b.py").write_text("def f(n):\n    return -n\n")
+    code.adopt(texts)
+    assert code.code_digest("bench.methods.a") == before
+    assert code.changed("bench.methods.a") == [tree / "b.py"]
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class Evaluator:
             "fit": self.key().digest,
             "params": self.method.params(),
             "view": view.fingerprint,
-            "code": code_digest("bench.prediction"),
+            "code": code_digest("bench.fitting.prediction"),
         }
         return Key(spec)
 

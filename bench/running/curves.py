@@ -35,7 +35,7 @@ LEVELS = 20  # bins of uncertainty, from 0 to the largest there can be
 
 def curve_key(row: Key) -> Key:
     """Return what curves depend on: what the rows do, and the code here."""
-    return Key({"row": row.digest, "code": code_digest("bench.curves")})
+    return Key({"row": row.digest, "code": code_digest("bench.running.curves")})
 
 
 def is_current(path: Path, key: Key) -> bool:

@@ -57,7 +57,7 @@ class Adversarial(ShiftScenario):
         spec = {
             "fit": victim.key().digest,
             "view": fingerprint(victim.test.fingerprint, rows),
-            "code": code_digest("bench.attacks"),
+            "code": code_digest("bench.fitting.attacks"),
         }
         return Key(spec)
 

@@ -42,7 +42,7 @@ class Corruption(ShiftScenario):
         data, test = evaluator.data, evaluator.test
         official = data.store.find(f"mnist_c/{name}/test_images.npy")
         if official is None or data.name != "mnist":
-            code = code_digest("datasets.corruptions")
+            code = code_digest("bench.datasets.corruptions")
             mark, group = fingerprint(test.fingerprint, name, code), ""
             make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
         else:

@@ -46,7 +46,7 @@ class SpeechCorruption(ShiftScenario):
 
     def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
         data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
-        code = code_digest("datasets.speech_corruptions")
+        code = code_digest("bench.datasets.speech_corruptions")
         mark = fingerprint(test.fingerprint, name, level, code)
 
         def load() -> Tensor:

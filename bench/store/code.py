@@ -1,4 +1,8 @@
-"""What the code that made a number was: a digest that sees logic and nothing else."""
+"""Digests of the code that made a number: they see logic and nothing else.
+
+Source is read once, when a run starts, and `changed` compares it with the disk before anything is
+kept: a file that is edited during a run must not give its new digest to what the old code made.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import ast
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,8 +35,59 @@ def code_digest(*modules: str) -> str:
     stands for every module in it.
     """
     known: dict[str, str] = {}
+    for module in modules:
+        if module_path(module) is None:
+            raise LookupError(f"module {module} has no source file to take a digest of")
     digests = sorted(_digest(name, known) for m in modules for name in _with_submodules(m))
     return _hash("\n".join(digests))
+
+
+_sources: dict[Path, str] = {}  # text as it was when it was first read
+
+
+def _source(path: Path) -> str:
+    if path not in _sources:
+        _sources[path] = path.read_text("utf-8")
+    return _sources[path]
+
+
+def sources() -> dict[Path, str]:
+    """Return the text of every source file read so far, for worker processes to `adopt`."""
+    return dict(_sources)
+
+
+def adopt(texts: Mapping[Path, str]) -> None:
+    """Take digests from these texts instead of from the disk."""
+    _sources.update(texts)
+    code_digest.cache_clear()
+
+
+def forget() -> None:
+    """Read source files anew when the next digest is taken."""
+    _sources.clear()
+    code_digest.cache_clear()
+
+
+def changed(*modules: str) -> list[Path]:
+    """Return the files whose edit since they were read changes the digest of ``modules``."""
+    edited = [path for path, text in _sources.items() if _on_disk(path) != text]
+    if not edited:
+        return []
+    before, kept = code_digest(*modules), sources()
+    forget()
+    try:
+        return edited if code_digest(*modules) != before else []
+    except (OSError, SyntaxError, LookupError):  # a file is gone, or half edited
+        return edited
+    finally:
+        adopt(kept)
+
+
+def _on_disk(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _with_submodules(module: str) -> Iterator[str]:
@@ -49,8 +104,8 @@ def _digest(name: str, known: dict[str, str]) -> str:
     path = None if name in NO_NUMBERS else module_path(name)
     if path is None:
         return name
-    known[name] = "circle"  # what a module that is still being read counts as
-    tree = _Runs().visit(ast.parse(path.read_text("utf-8")))
+    known[name] = "circle"  # the digest of a module that is still being read
+    tree = _Runs().visit(ast.parse(_source(path)))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = sorted(_imports(tree, package, known))
     known[name] = _hash("\n".join([ast.dump(_Logic().visit(tree)), *imports]))
@@ -90,9 +145,10 @@ def module_path(module: str) -> Path | None:
     for root in getattr(package, "__path__", ()):
         stem = Path(root, *rest.split("."))
         for place in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if rest and place.is_file():
+            if rest and (place in _sources or place.is_file()):
                 return place
-    return None
+    file = getattr(sys.modules.get(module), "__file__", None)  # a plug-in that is one file
+    return Path(file) if file and file.endswith(".py") else None
 
 
 class _Runs(ast.NodeTransformer):
