@@ -2,7 +2,15 @@
 
 from bench.datasets.errors import BenchError, DataError
 
-__all__ = ["BenchError", "DataError", "UnknownNameError", "UsageError", "WriteError"]
+__all__ = [
+    "BenchError",
+    "CodeChangedError",
+    "DataError",
+    "MethodError",
+    "UnknownNameError",
+    "UsageError",
+    "WriteError",
+]
 
 
 class UnknownNameError(BenchError):
@@ -15,3 +23,14 @@ class UsageError(BenchError):
 
 class WriteError(BenchError):
     """A file cannot be written: the disk is full, or the folder is not writable."""
+
+
+class MethodError(BenchError):
+    """A method broke its contract: it changed its data, ended the process, or gave no prediction.
+
+    The message names the method.
+    """
+
+
+class CodeChangedError(BenchError):
+    """Source was edited during a run, so that what the old code made cannot be kept."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import torch
@@ -113,6 +114,14 @@ class Method(Named, ABC):
         """Return the attributes that the data must tell of, beside what is predicted."""
         return ()
 
+    def files(self) -> Sequence[Path]:
+        """Return the files that `fit` reads, such as a checkpoint; their bytes enter its key."""
+        return ()
+
+    def code_modules(self) -> tuple[str, ...]:
+        """Return the modules whose code, with what it imports, decides how the fit comes out."""
+        return (type(self).__module__,)
+
     def fit_many(
         self,
         train: Split,
@@ -121,7 +130,10 @@ class Method(Named, ABC):
         seeds: Sequence[int],
         prerequisites: Mapping[str, Sequence[Method]] | None = None,
     ) -> list[Self]:
-        """Fit one model a seed; a loop here, one stacked training where that pays."""
+        """Fit one model a seed; override it where one stacked training of all seeds pays.
+
+        The harness calls this loop with one seed at a time, and keeps each model when it is made.
+        """
         return [
             type(self)(**self.params()).fit(train, val, seed=s, prerequisites=prerequisites)
             for s in seeds

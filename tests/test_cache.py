@@ -1,5 +1,9 @@
 """A key changes when, and only when, the result could; a file is whole or not there."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -112,39 +116,130 @@ def test_a_key_explains_a_miss():
     assert Key({**KEY.spec, "seed": 1}).why_not(KEY.spec) == ["seed 0 -> 1"]
 
 
+def keep(cache, payload=None, key=KEY, **note):
+    cache.keep("fits/d", "m", key, {"w": torch.ones(100)} if payload is None else payload, **note)
+    return cache.path("fits/d", "m", key)
+
+
+def load(cache, key=KEY, read=lambda payload, note: (payload, note)):
+    return cache.load("fits/d", "m", key, read)
+
+
 def test_an_entry_comes_back_as_it_was(cache):
     payload = {"w": torch.arange(3.0), "name": "m", "deep": [{"n": 1}]}
-    cache.keep("fits/d", "m", KEY, payload, seconds=1.5)
-    entry = cache.load("fits/d", "m", KEY)
-    assert torch.equal(entry.payload["w"], payload["w"])
-    assert entry.payload["deep"] == payload["deep"]
-    assert entry.note == {"seconds": 1.5}
-    assert cache.load("fits/d", "m", Key({"seed": 1})) is None
+    keep(cache, payload, seconds=1.5)
+    again, note = load(cache)
+    assert torch.equal(again["w"], payload["w"])
+    assert again["deep"] == payload["deep"]
+    assert note == {"seconds": 1.5}
+    assert load(cache, Key({"seed": 1})) is None
 
 
 def test_the_key_beside_a_file_is_readable(cache):
-    cache.keep("fits/d", "m", KEY, {})
-    text = cache.path("fits/d", "m", KEY).with_suffix(".json").read_text()
-    assert '"params":{"rate":0.1}' in text
+    assert '"params":{"rate":0.1}' in keep(cache).with_suffix(".json").read_text()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
-def test_a_damaged_file_is_set_aside_and_said(cache, heard, damage):
-    cache.keep("fits/d", "m", KEY, {"w": torch.ones(100)})
-    path = cache.path("fits/d", "m", KEY)
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
     content = bytearray(path.read_bytes())
-    if damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "flip":
-        content[-200] ^= 1
-        path.write_bytes(content)
-    else:
-        path.unlink()
-    assert cache.load("fits/d", "m", KEY) is None
-    assert cache.load("fits/d", "m", KEY) is None  # said once
+    content[-200 if len(content) > 200 else 0] ^= 1
+    path.write_bytes(content)
+
+
+def folder(path):
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+def link(path):
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def text(content):
+    return lambda path: path.write_text(content)
+
+
+HARM = {
+    "cut": cut, "flip": flip, "folder": folder, "link": link, "pipe": pipe, "empty": text(""),
+    "null": text("null"), "list": text("[]"), "no checksum": text('{"key": {}}'),
+    "deep": text("[" * 100_000), "binary": lambda path: path.write_bytes(b"\xff\0" * 50),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".json"])
+@pytest.mark.parametrize("harm", HARM)
+def test_whatever_lies_in_a_files_place_is_set_aside_once_and_replaced(cache, heard, harm, suffix):
+    path = keep(cache)
+    HARM[harm](path.with_suffix(suffix))
+    assert load(cache) is None
+    assert load(cache) is None
     assert len(heard) == 1
     assert "set aside" in heard[0]
-    assert path.with_suffix(".damaged").exists() is (damage != "gone")
+    keep(cache, {"w": torch.zeros(1)})
+    assert load(cache)[0]["w"].tolist() == [0.0]
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("harm", [folder, link, pipe])
+def test_a_killed_writer_and_a_strange_file_do_not_block_an_entry(cache, harm):
+    path = keep(cache)
+    path.with_suffix(".json").unlink()
+    harm(path)
+    assert load(cache) is None
+    keep(cache)
+    assert load(cache)[0]["w"].shape == (100,)
+
+
+def test_an_unreadable_file_is_set_aside(cache, heard, monkeypatch):
+    path = keep(cache)
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert load(cache) is None
+    assert "PermissionError" in heard[0]
+    assert not path.exists()
+
+
+def test_an_entry_that_cannot_be_moved_is_named_once_and_worked_around(cache, heard, monkeypatch):
+    cut(keep(cache))
+
+    def refuse(self, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    for _ in range(2):
+        assert load(cache) is None
+        keep(cache)
+    assert len(heard) == 1
+    assert "cannot be moved (Operation not permitted)" in heard[0]
+
+
+def test_an_entry_under_another_ones_name_is_refused(cache, heard):
+    other = Key({**KEY.spec, "seed": 1})
+    one, two = keep(cache), keep(cache, {"w": torch.zeros(1)}, other)
+    for suffix in (".pt", ".json"):
+        shutil.copy(two.with_suffix(suffix), one.with_suffix(suffix))
+    assert load(cache) is None
+    assert "another key" in heard[0]
+    assert load(cache, other)[0]["w"].tolist() == [0.0]
+
+
+def test_a_sound_payload_that_its_reader_refuses_is_set_aside(cache, heard):
+    keep(cache, ["no", "tensors"])
+    assert load(cache, read=lambda payload, note: payload["w"]) is None
+    assert "set aside" in heard[0]
 
 
 def test_loading_executes_no_code(cache, heard):
@@ -152,20 +247,44 @@ def test_loading_executes_no_code(cache, heard):
         def __reduce__(self):
             return (pytest.fail, ("code was executed",))
 
-    cache.keep("fits/d", "m", KEY, {"trap": Trap()})
-    assert cache.load("fits/d", "m", KEY) is None
+    keep(cache, {"trap": Trap()})
+    assert load(cache) is None
     assert heard
 
 
 def test_an_entry_killed_before_its_note_does_not_exist(cache):
-    cache.keep("fits/d", "m", KEY, {})
-    cache.path("fits/d", "m", KEY).with_suffix(".json").unlink()
-    assert cache.load("fits/d", "m", KEY) is None
+    keep(cache).with_suffix(".json").unlink()
+    assert load(cache) is None
     assert not cache.has("fits/d", "m", KEY)
 
 
 def test_the_nearest_miss_says_what_changed(cache):
-    cache.keep("fits/d", "m", KEY, {})
+    keep(cache, {})
     changed = Key({**KEY.spec, "code": "abc"})
     assert cache.nearest_miss("fits/d", "m", changed, same=("seed",)) == ['code null -> "abc"']
     assert cache.nearest_miss("fits/d", "m", Key({"seed": 5}), same=("seed",)) == []
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_neighbour_never_makes_a_fit_fail(cache, harm):
+    HARM[harm](keep(cache).with_suffix(".json"))
+    changed = Key({**KEY.spec, "code": "abc"})
+    assert cache.nearest_miss("fits/d", "m", changed, same=("seed",)) == []
+
+
+def test_waiting_for_another_run_is_said(cache, heard, monkeypatch):
+    monkeypatch.setattr("bench.store.cache.PATIENCE", 0.01)
+    held = cache.lock("fits/d", "m", KEY)
+    held.__enter__()
+    cache.say = lambda line: (heard.append(line), held.__exit__(None, None, None))
+    with cache.lock("fits/d", "m", KEY):
+        assert heard == [f"waiting for another run that is making m-{KEY.digest}"]
+
+
+@pytest.mark.parametrize("harm", [folder, link, pipe])
+def test_a_strange_file_in_a_locks_place_is_moved(cache, harm):
+    path = keep(cache).with_suffix(".lock")
+    path.touch()
+    harm(path)
+    with cache.lock("fits/d", "m", KEY):
+        assert path.is_file()

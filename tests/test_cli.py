@@ -134,7 +134,7 @@ def test_a_damaged_cache_file_is_set_aside_refitted_and_said(copied):
     fit.write_bytes(fit.read_bytes()[:1000])
     output = run("run", *FAST, "--scenarios", "clean", "--results", copied)
     assert "damaged cache file set aside" in output
-    assert fit.with_suffix(".damaged").exists()
+    assert fit.with_name(f"{fit.name}.damaged").exists()
     assert contents(copied).items() <= before.items()
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run is going: a bar in a terminal, plain lines elsewhere."""
+"""What a person sees during a run: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,13 +22,22 @@ from rich.progress import (
 from bench.methods import training
 
 SLOW = 10.0  # seconds between two plain progress lines
+SPEED_WINDOW = 24 * 3600.0  # seconds: within rich's own 30, a job of minutes has no time left
 
 
 class Console:
-    """Says what happens; ``quiet`` says nothing, as in a worker process."""
+    """Prints progress and messages.
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.out = RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+    Args:
+        quiet: print no progress, and collect messages in ``notes`` instead, as a worker does.
+        out: where to print; standard output by default.
+    """
+
+    def __init__(self, *, quiet: bool = False, out: RichConsole | None = None) -> None:
+        # `soft_wrap` leaves long lines whole: rich would break them inside numbers and names.
+        self.out = out or RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+        self.notes: list[str] = []
+        self._quiet = quiet
         self._progress = Progress(
             TextColumn("[progress.description]{task.description:<34}"),
             BarColumn(bar_width=24),
@@ -37,9 +46,10 @@ class Console:
             console=self.out,
             transient=True,
             disable=quiet or not self.out.is_terminal,
+            speed_estimate_period=SPEED_WINDOW,
         )
         self._jobs: TaskID | None = None
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -55,15 +65,17 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print one line above the bars."""
-        self.out.print(escape(text))
-        self._said = time.monotonic()
+        if self._quiet:
+            self.notes.append(text)
+        self.out.print(escape(text), soft_wrap=True)
+        self._last_line = time.monotonic()
 
     def expect(self, jobs: int) -> None:
         """Start the bar that counts jobs."""
         self._jobs = self._progress.add_task("jobs", total=jobs)
 
     def finished(self, text: str) -> None:
-        """Count one job and say what came of it."""
+        """Count one job and print its line."""
         if self._jobs is not None:
             self._progress.advance(self._jobs)
         self.say(text)
@@ -94,7 +106,7 @@ class Console:
 
     @contextmanager
     def _bar(self, text: str) -> Iterator[TaskID]:
-        task = self._progress.add_task(text, total=None)
+        task = self._progress.add_task(escape(text), total=None)
         try:
             yield task
         finally:
@@ -102,5 +114,9 @@ class Console:
 
     def _update(self, task: TaskID, text: str, done: int, total: int) -> None:
         self._progress.update(task, completed=done, total=total)
-        if not self.out.is_terminal and time.monotonic() - self._said > SLOW:
+        if (
+            not self._quiet
+            and not self.out.is_terminal
+            and time.monotonic() - self._last_line > SLOW
+        ):
             self.say(f"  {text} {done} of {total}")

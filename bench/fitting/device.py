@@ -1,10 +1,14 @@
-"""Where networks run."""
+"""Where networks run, and in which type."""
 
 from __future__ import annotations
+
+from typing import get_args
 
 import torch
 
 from bench.errors import UsageError
+from bench.methods.base import Method
+from bench.methods.training import Precision, resolve_precision
 
 
 def resolve(name: str) -> torch.device:
@@ -25,3 +29,24 @@ def resolve(name: str) -> torch.device:
 def describe(device: torch.device) -> str:
     """Return a device as rows name it: a GPU by its model."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def precision(method: Method, device: torch.device) -> str:
+    """Return the type of matrix products in training: "float32", "bfloat16", or "" for no network.
+
+    ``precision=auto`` asks the hardware, so the same parameters give other numbers elsewhere.
+    """
+    wanted = method.params().get("precision")
+    if wanted not in get_args(Precision):
+        return ""
+    return str(resolve_precision(wanted, device)).removeprefix("torch.")  # type: ignore[arg-type]
+
+
+def environment(method: Method, device: torch.device) -> dict[str, str]:
+    """Return what the hardware decides, for records: ``precision`` and ``cpu_capability``.
+
+    The capability is the instruction set of torch's kernels, such as "AVX512": sums are grouped
+    by its width, so numbers differ between sets in their last digits.
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"precision": precision(method, device), "cpu_capability": capability}

@@ -1,36 +1,40 @@
-"""A fitted method and its data: each view is predicted once and the answer is kept."""
+"""A fitted method and its data: each view is predicted once, and the prediction is kept."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from bench.datasets.base import Dataset, Split, View, derive_seed
 from bench.datasets.named import Value
+from bench.errors import MethodError
 from bench.fitting.fits import Fitted, Fitter
-from bench.fitting.prediction import Prediction, last_features, run_network
+from bench.fitting.prediction import Prediction, check, run_network
+from bench.fitting.training_evidence import TrainingEvidence, prediction_key
 from bench.methods.base import Method, Prerequisite
 from bench.store.cache import Cache, Key
-from bench.store.code import code_digest
 
 
 class Evaluator:
-    """A fitted method, the data it was fitted on, and its answers to every view so far."""
+    """A fitted method, the data it was fitted on, and its predictions of every view so far."""
 
     def __init__(self, label: str, method: Method, seed: int, fitter: Fitter) -> None:
         self.label = label
-        self.method = method  # unfitted, until `fitted` is asked for
+        self.method = method  # unfitted; `fitted` returns the fit
         self.seed = seed
         self.fitter = fitter
-        self._seen: dict[str, Prediction] = {}
+        self._predictions: dict[str, Prediction] = {}
+        self.training = TrainingEvidence(label, method, seed, fitter)
 
     @property
     def data(self) -> Dataset:
-        """The data set it was, or is to be, fitted on."""
+        """The data set it is fitted on."""
         return self.fitter.data
 
     @property
     def cache(self) -> Cache:
-        """Where its fit and its answers are kept."""
+        """The cache of its fit and its predictions."""
         return self.fitter.cache
 
     def fitted(self) -> Fitted:
@@ -42,9 +46,15 @@ class Evaluator:
         return self.fitter.key(self.method, self.seed)
 
     def reference(self, name: str, **params: Value) -> Evaluator:
-        """Return another method on the same data and seed, such as `standard`."""
+        """Return another method on the same data and seed, such as `standard`.
+
+        It is this evaluator where that has the same method and parameters.
+        """
         other = self.fitter.build(Prerequisite(name, (self.seed,), params))
-        return self if other.name == self.label else Evaluator(name, other, self.seed, self.fitter)
+        if (other.name, other.params()) == (self.method.name, self.method.params()):
+            return self
+        words = ",".join(f"{key}={value}" for key, value in sorted(params.items()))
+        return Evaluator(f"{name}:{words}" if words else name, other, self.seed, self.fitter)
 
     @property
     def test(self) -> Split:
@@ -58,14 +68,18 @@ class Evaluator:
         return View("clean", test.fingerprint, len(test), lambda: test.x, test.y)
 
     def predict(self, view: View) -> Prediction:
-        """Return what the method says of a view; the networks run only the first time."""
-        if view.fingerprint not in self._seen:
-            self._seen[view.fingerprint] = self._load_or_run(view)
-        return self._seen[view.fingerprint]
+        """Return the prediction of a view; the networks run only the first time.
 
-    def has_answered(self, view: View) -> bool:
-        """Tell whether `predict` has an answer to a view already, and would run no network."""
-        known = view.fingerprint in self._seen
+        Raises:
+            MethodError: the method gave no probabilities of the right shape, range and sum.
+        """
+        if view.fingerprint not in self._predictions:
+            self._predictions[view.fingerprint] = self._load_or_run(view)
+        return self._predictions[view.fingerprint]
+
+    def has_predicted(self, view: View) -> bool:
+        """Return whether `predict` has a view's prediction already and would run no network."""
+        known = view.fingerprint in self._predictions
         return known or self.cache.has(self._kind, view.fingerprint, self._key(view))
 
     @property
@@ -73,41 +87,31 @@ class Evaluator:
         return f"predictions/{self.data.label}/{self.label}-s{self.seed}"
 
     def _load_or_run(self, view: View) -> Prediction:
-        kind, key = self._kind, self._key(view)
-        entry = None if self.fitter.force else self.cache.load(kind, view.fingerprint, key)
-        if entry is not None:
-            return Prediction(entry.payload["probs"], entry.payload["logits"])
-        method = self.fitted().method
+        # The file name is the fingerprint of the inputs, because two views can hold the same.
+        kind, name, key = self._kind, view.fingerprint, self._key(view)
+
+        def read(payload: Any, note: Mapping[str, Any]) -> Prediction:
+            prediction = Prediction(**payload, fit_score=self.training.fit_score)
+            check(prediction, view.n, self.fitter.splits.test.task)
+            return prediction
+
+        known = None if self.fitter.force else self.cache.load(kind, name, key, read)
+        if known is not None:
+            return known
+        made = self._run(view)
+        payload = {"probs": made.probs, "logits": made.logits, "features": made.features}
+        self.cache.keep(kind, name, key, payload, view=view.name)
+        return made
+
+    def _run(self, view: View) -> Prediction:
         seed = derive_seed("predict", self.method.name, self.data.label, self.seed)
-        found = run_network(method, view.load(), seed=seed, device=self.fitter.device)
-        self._must_be_finite(found, view)
-        # Named after its inputs alone: the same ones may be known under two names.
-        payload = {"probs": found.probs, "logits": found.logits}
-        self.cache.keep(kind, view.fingerprint, key, payload, view=view.name)
-        return found
+        method = self.fitted().method
+        made = run_network(method, view.load(), seed=seed, device=self.fitter.device)
+        try:
+            check(made, view.n, self.fitter.splits.test.task)
+        except ValueError as error:
+            raise MethodError(f"{self.label} gave {error} on view {view.name}") from error
+        return replace(made, fit_score=self.training.fit_score)
 
-    def features(self, part: Split) -> Tensor | None:
-        """Return the last hidden features (N, F) of a split, where the method has any; kept."""
-        kind, key = f"features/{self.data.label}/{self.label}-s{self.seed}", self._key(part)
-        entry = None if self.fitter.force else self.cache.load(kind, part.fingerprint, key)
-        if entry is not None:
-            return entry.payload["features"]
-        found = last_features(self.fitted().method, part.x, device=self.fitter.device)
-        self.cache.keep(kind, part.fingerprint, key, {"features": found})
-        return found
-
-    def _key(self, view: View | Split) -> Key:
-        spec = {
-            "fit": self.key().digest,
-            "params": self.method.params(),
-            "view": view.fingerprint,
-            "code": code_digest("bench.fitting.prediction"),
-        }
-        return Key(spec)
-
-    def _must_be_finite(self, found: Prediction, view: View) -> None:
-        for name, values in (("probabilities", found.probs), ("logits", found.logits)):
-            if values is not None and (bad := int((~values.isfinite()).sum())):
-                raise ValueError(
-                    f"{self.label} gave {bad} {name} that are not finite on view {view.name}"
-                )
+    def _key(self, view: View) -> Key:
+        return prediction_key(self.fitter, self.method, self.seed, view.fingerprint)

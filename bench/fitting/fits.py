@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +17,13 @@ from bench.datasets.base import Dataset, Split, Splits
 from bench.datasets.named import Value
 from bench.datasets.single_attribute import single_attribute
 from bench.discover import subclasses
+from bench.errors import CodeChangedError, MethodError
 from bench.fitting.console import Console
+from bench.fitting.device import precision
+from bench.fitting.isolation import content, isolated
 from bench.methods.base import Method, Prerequisite
 from bench.store.cache import Cache, Key
-from bench.store.code import code_digest
+from bench.store.code import changed, code_digest
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Fitter:
     console: Console
     force: bool = False
     _splits: Splits | None = None
+    _content: str | None = None  # digest of the training and validation parts as they were read
     _others: dict[str, Fitter] = field(default_factory=dict)
     _done: dict[str, Fitted] = field(default_factory=dict)
 
@@ -53,41 +59,44 @@ class Fitter:
 
     def key(self, method: Method, seed: int) -> Key:
         """Return everything a fitted model depends on, in words."""
-        fit_params = {k: v for k, v in method.params().items() if k not in method.predict_only}
         spec: dict[str, Any] = {
             "method": method.name,
             "version": method.version,
-            "params": fit_params,
-            "code": code_digest(type(method).__module__),
+            "params": {k: v for k, v in method.params().items() if k not in method.predict_only},
+            "code": code_digest(*method.code_modules()),
             "dataset": self.data.label,
             "train": self.splits.train.fingerprint,
             "val": self.splits.val.fingerprint,
             "seed": seed,
             "device": self.device.type,
+            "precision": precision(method, self.device),
             "torch": torch.__version__.split("+")[0],
         }
+        if files := method.files():
+            spec["files"] = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files]
         for name, wanted in method.prerequisites(seed).items():
             fitter, prototype = self.about(wanted.target), self.build(wanted)
             spec[f"prerequisite {name}"] = [fitter.key(prototype, s).digest for s in wanted.seeds]
         return Key(spec)
 
     def about(self, target: str) -> Fitter:
-        """Return what fits methods on the same inputs, asked about one attribute; "": this one."""
+        """Return the fitter for one attribute of the same inputs; "" means this fitter."""
         if not target:
             return self
         if target not in self._others:
             self._others[target] = replace(
-                self, data=single_attribute(self.data, target), _splits=None, _done={}, _others={}
-            )
+                self, data=single_attribute(self.data, target),
+                _splits=None, _content=None, _done={}, _others={},
+            )  # fmt: skip
         return self._others[target]
 
     def build(self, prerequisite: Prerequisite) -> Method:
-        """Return the unfitted method an prerequisite asks for, under this preset."""
+        """Return the unfitted method a prerequisite asks for, under this preset."""
         cls = subclasses(methods, Method)[prerequisite.method]
         return construct(cls, cls.defaults(self.preset) | dict(prerequisite.params))
 
     def is_cached(self, method: Method, seed: int) -> bool:
-        """Tell whether `obtain` would fit nothing."""
+        """Return whether `obtain` would fit nothing."""
         return self.cache.has(self._kind, _name(method, seed), self.key(method, seed))
 
     @property
@@ -99,47 +108,58 @@ class Fitter:
         return self.obtain_many(method, [seed])[0]
 
     def obtain_many(self, method: Method, seeds: Sequence[int]) -> list[Fitted]:
-        """Return ``method`` fitted from each seed; those not in the cache are fitted together."""
+        """Return ``method`` fitted from each seed; each fit is kept when it is made.
+
+        Raises:
+            MethodError: the method changed its training data or tried to end the process.
+            CodeChangedError: its source was edited since the run started.
+        """
         keys = {seed: self.key(method, seed) for seed in seeds}
-        found = {s: self._load(method, s, keys[s]) for s in seeds}
-        if any(f is None for f in found.values()):
+        fits: dict[int, Fitted] = {}
+        for group in _groups(method, keys):
+            first, last = len(fits) + 1, len(fits) + len(group)
+            numbers = f"{first}" if first == last else f"{first} to {last}"
+            title = method.name + (f", member {numbers} of {len(keys)}" if len(keys) > 1 else "")
+            fits |= self._obtain_group(method, {s: keys[s] for s in group}, title)
+        return [fits[seed] for seed in seeds]
+
+    def _obtain_group(
+        self, method: Method, keys: Mapping[int, Key], title: str
+    ) -> dict[int, Fitted]:
+        fits = self._load_all(method, keys)
+        if len(fits) < len(keys):
             with ExitStack() as locks:
                 for seed in sorted(keys, key=lambda s: keys[s].digest):  # one order: no deadlock
-                    locks.enter_context(
-                        self.cache.lock(self._kind, _name(method, seed), keys[seed])
-                    )
-                found = {s: self._load(method, s, keys[s]) for s in seeds}
-                missing = {s: keys[s] for s, fitted in found.items() if fitted is None}
-                found |= self._fit(method, missing)
-        return [fitted for fitted in found.values() if fitted is not None]
+                    lock = self.cache.lock(self._kind, _name(method, seed), keys[seed])
+                    locks.enter_context(lock)
+                fits = self._load_all(method, keys)  # another run may have made them meanwhile
+                missing = {seed: key for seed, key in keys.items() if seed not in fits}
+                if missing:
+                    fits |= self._fit(method, missing, title)
+        return fits
+
+    def _load_all(self, method: Method, keys: Mapping[int, Key]) -> dict[int, Fitted]:
+        loaded = {seed: self._load(method, seed, key) for seed, key in keys.items()}
+        return {seed: fitted for seed, fitted in loaded.items() if fitted is not None}
 
     def _load(self, method: Method, seed: int, key: Key) -> Fitted | None:
         known = self._done.get(key.digest)
         if known is None and not self.force:
-            entry = self.cache.load(self._kind, _name(method, seed), key)
-            if entry is not None:
-                empty = construct(type(method), method.params())
-                known = Fitted(empty, entry.note["seconds"])
-                known.method.load_state(entry.payload, self.data.task).to(self.device)
-                known.method.epoch_seconds = entry.note["epoch_seconds"]
+
+            def read(state: Any, note: Mapping[str, Any]) -> Fitted:
+                again = construct(type(method), method.params()).load_state(state, self.data.task)
+                again.epoch_seconds = note["epoch_seconds"]
+                return Fitted(again.to(self.device), float(note["seconds"]))
+
+            known = self.cache.load(self._kind, _name(method, seed), key, read)
         if known is None:
             return None
         self._done[key.digest] = known
         return Fitted(with_params(known.method, method.params()), known.seconds)
 
-    def _fit(self, method: Method, missing: Mapping[int, Key]) -> dict[int, Fitted]:
-        found: dict[int, Fitted] = {}
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for seed in missing:  # seeds that need the same prerequisites can be trained together
-            parts = [str(v) for k, v in missing[seed].spec.items() if k.startswith("prerequisite")]
-            groups.setdefault(tuple(parts), []).append(seed)
-        for seeds in groups.values():
-            found |= self._fit_together(method, {s: missing[s] for s in seeds})
-        return found
-
-    def _fit_together(self, method: Method, missing: Mapping[int, Key]) -> dict[int, Fitted]:
+    def _fit(self, method: Method, missing: Mapping[int, Key], title: str) -> dict[int, Fitted]:
         seeds = list(missing)
-        given = {
+        prerequisites = {
             name: self.about(wanted.target).obtain_many(self.build(wanted), wanted.seeds)
             for name, wanted in method.prerequisites(seeds[0]).items()
         }
@@ -149,27 +169,67 @@ class Fitter:
             )
             if changes and not self.force:
                 self.console.say(f"{method.name}: refitting because: {'; '.join(changes)}")
-        train, val = (_on(self.device, part) for part in self.splits[:2])
         start = time.perf_counter()
-        with self.console.fitting(method.name):
-            fitted = method.fit_many(
-                train, val, seeds=seeds,
-                prerequisites={name: [f.method for f in fits] for name, fits in given.items()},
-            )  # fmt: skip
+        with self._data_kept(method) as (train, val), self.console.fitting(title):
+            # Copies, so that a method that changes a prerequisite changes no other method's.
+            copies = {k: [deepcopy(f.method) for f in fits] for k, fits in prerequisites.items()}
+            with isolated(method.name, self.device):
+                fitted = method.fit_many(train, val, seeds=seeds, prerequisites=copies)
         own = (time.perf_counter() - start) / len(seeds)
-        seconds = own + sum(f.seconds for fits in given.values() for f in fits)
+        seconds = own + sum(f.seconds for fits in prerequisites.values() for f in fits)
         return {
             seed: self._keep(one, seed, missing[seed], seconds)
             for seed, one in zip(seeds, fitted, strict=True)
         }
 
+    @contextmanager
+    def _data_kept(self, method: Method) -> Iterator[tuple[Split, Split]]:
+        """Yield training and validation parts; raise if a fit changed them, and read them anew."""
+        if self._content is None:
+            self._content = content(*self.splits[:2])
+        elif not self._data_is_whole():  # an earlier method kept them, and changed them later
+            self._must_be_read_anew()
+        yield _on(self.device, self.splits.train), _on(self.device, self.splits.val)
+        if not self._data_is_whole():
+            raise MethodError(
+                f"{method.name} changed its training or validation data in place; "
+                "clone a tensor before changing it"
+            )
+
+    def _data_is_whole(self) -> bool:
+        return content(*self.splits[:2]) == self._content
+
+    def _must_be_read_anew(self) -> None:
+        self._splits = None
+        if not self._data_is_whole():
+            raise MethodError(
+                f"{self.data.label}: a method changed the data in memory; run the same command "
+                "again without that method"
+            )
+
     def _keep(self, method: Method, seed: int, key: Key, seconds: float) -> Fitted:
+        must_be_unchanged(method)
+        with isolated(method.name, self.device):
+            state = method.state()
         self.cache.keep(
-            self._kind, _name(method, seed), key, method.state(),
+            self._kind, _name(method, seed), key, state,
             seconds=seconds, epoch_seconds=method.epoch_seconds,
         )  # fmt: skip
         self._done[key.digest] = fitted = Fitted(method, seconds)
         return fitted
+
+
+def must_be_unchanged(method: Method) -> None:
+    """Check that the source of a method is what it was when the run started.
+
+    Raises:
+        CodeChangedError: it was edited, so the key no longer names the code that ran.
+    """
+    if edited := changed(*method.code_modules()):
+        names = ", ".join(path.name for path in edited)
+        raise CodeChangedError(
+            f"{method.name}: its source changed during the run ({names}); run again"
+        )
 
 
 def construct(cls: type[Method], params: Mapping[str, Value]) -> Method:
@@ -182,6 +242,20 @@ def with_params(method: Method, params: Mapping[str, Value]) -> Method:
     for name in method.predict_only:
         setattr(method, name, params[name])
     return method
+
+
+def _groups(method: Method, keys: Mapping[int, Key]) -> list[list[int]]:
+    """Return the seeds that are fitted in one call: one, unless the method stacks trainings.
+
+    Only seeds that need the same prerequisites are stacked.
+    """
+    if type(method).fit_many is Method.fit_many:
+        return [[seed] for seed in keys]
+    groups: dict[str, list[int]] = {}
+    for seed, key in keys.items():
+        needs = str([v for name, v in key.spec.items() if name.startswith("prerequisite")])
+        groups.setdefault(needs, []).append(seed)
+    return list(groups.values())
 
 
 def _name(method: Method, seed: int) -> str:

@@ -1,31 +1,41 @@
-"""What a method says of a set of inputs, from one pass of its networks."""
+"""What a method predicts for a set of inputs, from one pass of its networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from bench.datasets.base import as_floats
-from bench.methods.base import Method
+from bench.datasets.base import Task, as_floats
+from bench.fitting.isolation import isolated
+from bench.methods.base import Method, Outputs
+
+if TYPE_CHECKING:  # a change to scores runs no network again
+    from bench.scores import Score
 
 BATCH = 500
+SUM_TOLERANCE = 1e-4  # of float32 probabilities that are summed over up to a thousand classes
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method says of N inputs, on the CPU.
+    """What a method predicts for N inputs, on the CPU.
 
     Args:
         probs: probabilities (N, S, T, K).
         logits: of the single classifier, (N, T, K), where the method has one.
+        features: last hidden features of the single classifier, (N, F), where it has any.
+        fit_score: returns what a score has learned from the training part; see `Score.fit`.
         scores: uncertainties (N,) computed so far, by name.
     """
 
     probs: Tensor
     logits: Tensor | None
+    features: Tensor | None = None
+    fit_score: Callable[[Score], Any] | None = field(default=None, compare=False)
     scores: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
     @property
@@ -39,6 +49,47 @@ class Prediction:
         return None if self.logits is None else self.logits.double().softmax(dim=-1)
 
 
+def check(prediction: Prediction, n: int, task: Task) -> None:
+    """Check that a prediction is one of ``n`` inputs for ``task``.
+
+    Raises:
+        ValueError: a shape is wrong, a number is not finite or not in [0, 1], or the
+            probabilities of an input do not sum to 1; says how many or by how much.
+    """
+    probs = prediction.probs
+    _must_be_finite("probabilities", probs, (n, None, len(task.targets), len(task.classes)))
+    if bad := int(((probs < 0) | (probs > 1 + SUM_TOLERANCE)).sum()):
+        raise ValueError(f"{bad} probabilities that are not in [0, 1]")
+    if (gap := float((probs.sum(-1) - 1).abs().max())) > SUM_TOLERANCE:
+        raise ValueError(f"probabilities that sum to 1 only within {gap:.2g}")
+    check_pass(prediction.logits, prediction.features, n, task)
+
+
+def check_pass(logits: Tensor | None, features: Tensor | None, n: int, task: Task) -> None:
+    """Check logits (N, T, K) and features (N, F) of one deterministic pass over ``n`` inputs.
+
+    Raises:
+        ValueError: a shape is wrong, or a number is not finite; says how many.
+    """
+    if logits is not None:
+        _must_be_finite("logits", logits, (n, len(task.targets), len(task.classes)))
+    if features is not None:
+        _must_be_finite("features", features, (n, None))
+
+
+def _must_be_finite(name: str, values: Tensor, wanted: tuple[int | None, ...]) -> None:
+    shape = tuple(values.shape)
+    fits = len(shape) == len(wanted) and all(
+        size > 0 if other is None else size == other
+        for size, other in zip(shape, wanted, strict=True)
+    )
+    if not fits or not values.is_floating_point():
+        sizes = ", ".join("any" if size is None else str(size) for size in wanted)
+        raise ValueError(f"{name} of shape {shape} and type {values.dtype}, not floats ({sizes})")
+    if bad := int((~values.isfinite()).sum()):
+        raise ValueError(f"{bad} {name} that are not finite")
+
+
 @torch.no_grad()
 def run_network(
     method: Method, x: Tensor, *, seed: int, device: torch.device | str = "cpu", batch: int = BATCH
@@ -47,33 +98,47 @@ def run_network(
 
     The global generator is set alike before every batch and restored afterwards, so that a
     method draws the same classifiers for each and neither batch size nor order matters.
+
+    Raises:
+        MethodError: the method tried to end the process.
     """
     probs: list[Tensor] = []
-    logits: list[Tensor] = []
-    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    passes = []
+    with isolated(method.name, device):
         for part in x.split(batch):
-            inputs = as_floats(part.to(device))
+            inputs = _inputs(part, device)
             torch.manual_seed(seed)
             probs.append(method.predict_proba(inputs).float().cpu())
-            single = method.logits_and_features(inputs)
-            if single is not None:
-                logits.append(single.logits.float().cpu())
-    return Prediction(torch.cat(probs), _joined(logits))
+            passes.append(_on_cpu(method.logits_and_features(inputs)))
+    logits, features = _joined(passes)
+    return Prediction(torch.cat(probs), logits, features)
 
 
 @torch.no_grad()
-def last_features(
+def single_pass(
     method: Method, x: Tensor, *, device: torch.device | str = "cpu", batch: int = BATCH
-) -> Tensor | None:
-    """Return the last hidden features (N, F) of inputs (N, C, H, W), or None: it has none."""
-    found = []
-    for part in x.split(batch):
-        single = method.logits_and_features(as_floats(part.to(device)))
-        if single is not None:
-            found.append(single.features.float().cpu())
-    return _joined(found)
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return logits (N, T, K) and features (N, F) of one deterministic pass, or None and None."""
+    with isolated(method.name, device):
+        passes = [
+            _on_cpu(method.logits_and_features(_inputs(part, device))) for part in x.split(batch)
+        ]
+    return _joined(passes)
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor | None:
-    return torch.cat(list(parts)) if parts else None
+def _inputs(part: Tensor, device: torch.device | str) -> Tensor:
+    """Return inputs as float32 on ``device``, in memory of their own: a method may change them."""
+    inputs = as_floats(part.to(device))
+    return inputs.clone() if inputs is part else inputs
+
+
+def _on_cpu(outputs: Outputs | None) -> Outputs | None:
+    return None if outputs is None else Outputs(*(values.float().cpu() for values in outputs))
+
+
+def _joined(passes: Sequence[Outputs | None]) -> tuple[Tensor | None, Tensor | None]:
+    outputs = [one for one in passes if one is not None]
+    if not outputs:
+        return None, None
+    logits, features = zip(*outputs, strict=True)
+    return torch.cat(logits), torch.cat(features)

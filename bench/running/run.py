@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import torch
 
+from bench import plugins
 from bench.datasets.base import Dataset, View
 from bench.datasets.single_attribute import single_attribute
-from bench.errors import UsageError
+from bench.errors import MethodError, UsageError, WriteError
 from bench.fitting.console import Console
-from bench.fitting.device import describe
+from bench.fitting.device import describe, environment
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter
 from bench.running import curves
 from bench.running.plan import Job
 from bench.scenarios.base import Scenario, Views
-from bench.store import rows
+from bench.scores import all_scores
+from bench.store import code, rows
 from bench.store.cache import Cache, Key
 from bench.store.code import code_digest, commit
+from bench.store.files import remove_old_drafts
 from bench.store.rows import Outcome
 
 
@@ -43,11 +51,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of one job, in words and as counts."""
+    """The outcome of one job in words and counts, and the messages of the process that ran it."""
 
     line: str
     failed: int
     measured: int
+    notes: tuple[str, ...] = ()
 
 
 def prepare(jobs: Sequence[Job], settings: Settings) -> None:
@@ -55,10 +64,11 @@ def prepare(jobs: Sequence[Job], settings: Settings) -> None:
 
     Raises:
         UsageError: the results folder cannot be written to.
-        DataError: a data set is neither found nor downloadable, or is damaged, or says nothing
-            of an attribute that a method needs.
+        DataError: a data set is neither found nor downloadable, or is damaged, or has no
+            attribute of a name that a method needs.
     """
     _must_be_writable(settings.results)
+    remove_old_drafts(settings.results)
     for data in {id(job.data): job.data for job in jobs}.values():
         data.test()
         data.raw("train")
@@ -68,47 +78,125 @@ def prepare(jobs: Sequence[Job], settings: Settings) -> None:
 
 
 def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:
-    """Work through the plan; a failing method is a result with a reason and stops no other."""
+    """Work through the plan; a failing method is a result with a reason and stops no other.
+
+    Raises:
+        WriteError: a result cannot be written, such as on a full disk.
+    """
+    _read_code(jobs)
     console.expect(len(jobs))
-    found = []
+    outcomes = []
     for done in _each(jobs, settings, console):
+        for note in done.notes:
+            console.say(note)
         console.finished(done.line)
-        found.append(done)
-    return found
+        outcomes.append(done)
+    return outcomes
+
+
+def _read_code(jobs: Sequence[Job]) -> None:
+    """Take every digest of code now: an edit during the run is not what runs."""
+    for job in jobs:
+        code_digest(*job.method.code_modules())
+        for scenario in job.scenarios:
+            code_digest(*_modules(scenario))
 
 
 def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Done]:
     if settings.jobs == 1:
-        yield from (run_job(job, settings, console) for job in jobs)
-        return
+        return (run_job(job, settings, console) for job in jobs)
+    return _side_by_side(deque(jobs), settings, console)
+
+
+def _side_by_side(waiting: deque[Job], settings: Settings, console: Console) -> Iterator[Done]:
+    """Run jobs in worker processes; one that kills its process fails, and the others go on."""
+    while waiting:
+        suspects = yield from _until_broken(waiting, settings, workers=settings.jobs)
+        for job in suspects:  # one of them killed its process: alone, each answers for itself
+            if (yield from _until_broken(deque([job]), settings, workers=1)):
+                died = MethodError(
+                    f"the process that ran {job.label} died (os._exit, a crash in native code, "
+                    "or killed, as for want of memory)"
+                )
+                yield run_job(job, settings, console, problem=Outcome.failed(died))
+
+
+def _until_broken(
+    waiting: deque[Job], settings: Settings, *, workers: int
+) -> Generator[Done, None, list[Job]]:
+    """Run jobs, taken off ``waiting``, until none is left or a worker dies; return the unfinished.
+
+    No more jobs are handed out than there are workers, so that few are in question then.
+    """
     threads = max(1, (os.cpu_count() or 1) // settings.jobs)
-    pool = joblib.Parallel(n_jobs=settings.jobs, return_as="generator_unordered")
-    yield from pool(joblib.delayed(_in_worker)(job, settings, threads) for job in jobs)
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker, (threads, code.sources())
+    )
+    running: dict[Future[Done], Job] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                future = pool.submit(_in_worker, waiting[0], settings)
+                running[future] = waiting.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done = future.result()
+                del running[future]
+                yield done
+    except BrokenProcessPool:
+        return list(running.values())
+    except BaseException:  # such as Ctrl-C: nobody waits for what the workers are at
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return []
 
 
-def _in_worker(job: Job, settings: Settings, threads: int) -> Done:
+def _start_worker(threads: int, sources: Mapping[Path, str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    plugins.modules()
+    code.adopt(sources)
     torch.set_num_threads(threads)
-    return run_job(job, settings, _silence())
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+def _in_worker(job: Job, settings: Settings) -> Done:
+    console = _quiet_console()
+    done = run_job(job, settings, console)
+    notes, console.notes = console.notes, []
+    return replace(done, notes=tuple(notes))
 
 
 @lru_cache
-def _silence() -> Console:
-    """One console a worker, so that it keeps its data from job to job."""
+def _quiet_console() -> Console:
+    """Return one console a worker, so that it keeps its data from job to job."""
     return Console(quiet=True)
 
 
-def run_job(job: Job, settings: Settings, console: Console) -> Done:
-    """Fit or load one model, measure every scenario that is not up to date, and save its rows."""
+def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | None = None) -> Done:
+    """Fit or load one model, measure every scenario that is not up to date, and save its rows.
+
+    With a ``problem`` nothing is run: it is recorded for every scenario that is not up to date.
+    """
     evaluator = Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
     try:
         plans = {s: s.views(evaluator) for s in job.scenarios}
         keys = {s: row_key(evaluator, s, views.found) for s, views in plans.items()}
-    except Exception as error:  # before any key is known: nothing of this job can be up to date
+    except (KeyboardInterrupt, WriteError):
+        raise
+    except BaseException as error:  # no key is known: nothing of this job can be up to date
         plans = dict.fromkeys(job.scenarios, Views((), {}))
         keys = dict.fromkeys(job.scenarios, Key({}))
-        problem: Outcome | None = Outcome.failed(error)
-    else:
-        problem = None
+        problem = Outcome.failed(error)
     stale = [
         s
         for s in job.scenarios
@@ -134,7 +222,7 @@ def _fitter(data: Dataset, seed: int, settings: Settings, console: Console) -> F
 
 
 def fitter_for(job: Job, settings: Settings, console: Console) -> Fitter:
-    """Return what fits methods on the job's data; the last one is kept with its data."""
+    """Return the fitter of the job's data; the last one is kept with its data."""
     return _fitter(job.data, job.seed, settings, console)
 
 
@@ -145,7 +233,7 @@ def row_key(evaluator: Evaluator, scenario: Scenario, views: Sequence[View]) -> 
         "params": evaluator.method.params(),
         "scenario": scenario.name,
         "scenario_params": scenario.params(),
-        "code": code_digest(type(scenario).__module__, "bench.scores", "bench.metrics"),
+        "code": code_digest(*_modules(scenario)),
         "clean": evaluator.clean.fingerprint,
         "views": [[v.name, v.severity, v.group, v.fingerprint] for v in views],
         "references": [evaluator.reference(name).key().digest for name in scenario.references],
@@ -153,10 +241,19 @@ def row_key(evaluator: Evaluator, scenario: Scenario, views: Sequence[View]) -> 
     return Key(spec)
 
 
+def _modules(scenario: Scenario) -> list[str]:
+    """Return the modules whose code decides a scenario's numbers, plug-ins' scores included."""
+    scores = {score.function.__module__ for score in all_scores().values()}
+    shared = ("bench.fitting.training_evidence", "bench.metrics", "bench.scores")
+    return sorted({type(scenario).__module__, *shared, *scores})
+
+
 def _fit(evaluator: Evaluator) -> Outcome | None:
     try:
         evaluator.fitted()
-    except Exception as error:  # one broken baseline must not stop the others
+    except (KeyboardInterrupt, WriteError):
+        raise
+    except BaseException as error:  # one broken baseline must not stop the others
         return Outcome.failed(error)
     return None
 
@@ -169,16 +266,18 @@ def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views) -> Outcome:
             for view, _ in zip([evaluator.clean, *views.found], count, strict=True):
                 evaluator.predict(view)
         measured = tuple(scenario.measure(evaluator, views.found))
-    except Exception as error:  # whatever a method or scenario does is a result with a reason
+    except (KeyboardInterrupt, WriteError):
+        raise
+    except BaseException as error:  # whatever a method or scenario does is a result with a reason
         return Outcome.failed(error)
     return Outcome("ok", "", measured, views.missing)
 
 
 def _for_others(outcome: Outcome, data: Dataset) -> Outcome:
     """Return an outcome whose words name no folder of this machine."""
-    told = data.store.without_places
-    missing = {view: told(why) for view, why in outcome.missing.items()}
-    return replace(outcome, reason=told(outcome.reason), missing=missing)
+    without = data.store.without_places
+    missing = {view: without(why) for view, why in outcome.missing.items()}
+    return replace(outcome, reason=without(outcome.reason), missing=missing)
 
 
 def _keep_curves(
@@ -193,8 +292,10 @@ def _keep_curves(
     if curves.is_current(path, key) and not settings.force:
         return
     try:
-        if all(evaluator.has_answered(view) for view in [evaluator.clean, *views]):
+        if all(evaluator.has_predicted(view) for view in [evaluator.clean, *views]):
             curves.save(path, evaluator, scenario, views, key)
+    except WriteError:
+        raise
     except Exception as error:  # the rows are there: a curve less is no reason to stop
         evaluator.fitter.console.say(f"no curves of {' '.join(map(str, place))}: {error}")
 
@@ -222,6 +323,7 @@ def _about(
         "key": key.digest,
         "fit_seconds": None if fitted is None else round(fitted.seconds, 3),
         "device": describe(settings.device),
+        **environment(job.method, settings.device),
         "threads": torch.get_num_threads(),
         "versions": {
             "python": platform.python_version(),

@@ -15,7 +15,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
 from bench.metrics import calibration, classification
 from bench.metrics.detection import detection
-from bench.scores import Score, all_scores
+from bench.scores import Evidence, Score, all_scores
 from bench.store.rows import Row
 
 
@@ -91,19 +91,31 @@ class ShiftScenario(Scenario):
 
 
 def applicable(prediction: Prediction) -> list[Score]:
-    """Return the scores that can be computed from what a method left."""
-    has_logits = prediction.logits is not None
-    return [s for s in all_scores().values() if s.needs == "samples" or has_logits]
+    """Return the scores that can be computed from a prediction."""
+    return [s for s in all_scores().values() if _values(s, prediction) is not None]
 
 
 def scored(score: Score, prediction: Prediction) -> Tensor:
     """Return the uncertainty of each input, (N,), float64; computed once a prediction."""
     if score.name not in prediction.scores:
-        values = prediction.probs if score.needs == "samples" else prediction.logits
+        values = _values(score, prediction)
         if values is None:
-            raise ValueError(f"score {score.name} needs logits, and the method left none")
-        prediction.scores[score.name] = score(values)
+            raise ValueError(f"score {score.name} needs {score.needs}, and the method gives none")
+        fitted = prediction.fit_score(score) if score.fit and prediction.fit_score else None
+        prediction.scores[score.name] = score(values, fitted)
     return prediction.scores[score.name]
+
+
+def _values(score: Score, prediction: Prediction) -> Tensor | Evidence | None:
+    """Return the part of a prediction that a score takes, or None where there is none."""
+    if score.needs == "samples":
+        return prediction.probs
+    if score.needs == "logits":
+        return prediction.logits
+    features, logits = prediction.features, prediction.logits
+    if features is None or logits is None or (score.fit and prediction.fit_score is None):
+        return None
+    return Evidence(features.double(), logits.double())
 
 
 def detect(

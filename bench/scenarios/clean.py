@@ -47,10 +47,13 @@ class Clean(Scenario):
 
 
 def by_target(score: Score, said: Prediction) -> Tensor:
-    """Return the uncertainty about each target of each input, target by target, (T * N,)."""
+    """Return the uncertainty about each target of each input, target by target, (T * N,).
+
+    A score of features says the same of all targets of an input.
+    """
     targets = said.probs.shape[2]
-    if targets == 1:
-        return scored(score, said)
+    if targets == 1 or score.needs == "features":
+        return scored(score, said).repeat(targets)
     logits = said.logits
     parts = [
         Prediction(said.probs[:, :, [t]], None if logits is None else logits[:, [t]])

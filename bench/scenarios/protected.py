@@ -153,10 +153,12 @@ def probe(evaluator: Evaluator, name: str) -> dict[str, float]:
     rare is never told yes.
     """
     splits = evaluator.fitter.splits
-    seen = [evaluator.features(split) for split in splits]
-    if any(features is None for features in seen):
+    learned = [evaluator.training.of(split) for split in (splits.train, splits.val)]
+    features = evaluator.predict(evaluator.clean).features
+    if features is None or None in learned:
         return {}
-    train, val, test = (features.numpy() for features in seen if features is not None)
+    train, val = (one.features.float().numpy() for one in learned if one is not None)
+    test = features.numpy()
     head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     with warnings.catch_warnings():  # the unseparable last digits do not matter here
         warnings.simplefilter("ignore", ConvergenceWarning)

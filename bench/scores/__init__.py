@@ -1,8 +1,8 @@
 """Scores: how unsure, from predictions already made. A new score is one function in one file.
 
-Higher always means less sure. Every score object in a module of this package is found.
+Higher always means less sure. Every `Score` in a module of this package or of a plug-in is found.
 """
 
-from bench.scores.base import Score, all_scores, score
+from bench.scores.base import Evidence, Score, all_scores, score
 
-__all__ = ["Score", "all_scores", "score"]
+__all__ = ["Evidence", "Score", "all_scores", "score"]

@@ -1,6 +1,6 @@
 """What a score is, and how all of them are found.
 
-Sizes: N inputs, S samples, T targets, K classes.
+Sizes: N inputs, S samples, T targets, K classes, F features.
 """
 
 from __future__ import annotations
@@ -9,23 +9,44 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-Needs = Literal["samples", "logits"]
-Function = Callable[[Tensor], Tensor]
-SHAPES: dict[Needs, str] = {"samples": "(N, S, T, K)", "logits": "(N, T, K)"}
+from bench import plugins
+
+Needs = Literal["samples", "logits", "features"]
+Function = Callable[..., Tensor]
+SHAPES: dict[Needs, str] = {"samples": "(N, S, T, K)", "logits": "(N, T, K)", "features": "(N, F)"}
 ROWS = 1024  # scored at once: float64 copies of all samples of a large set do not fit in memory
+
+
+class Evidence(NamedTuple):
+    """One deterministic pass over N inputs, in float64.
+
+    Args:
+        features: the last hidden features (N, F).
+        logits: of the single classifier (N, T, K).
+        labels: (N, T), of the training part alone; None where a score is asked for.
+    """
+
+    features: Tensor
+    logits: Tensor
+    labels: Tensor | None = None
+
+
+Fit = Callable[[Evidence], Any]
 
 
 @dataclass(frozen=True)
 class Score:
     """A function from predictions to one number for each input; higher means less sure.
 
-    ``needs`` says what it takes: "samples", probabilities (N, S, T, K), or "logits" (N, T, K) of
-    one deterministic pass. ``label`` stands in tables.
+    ``needs`` says what ``function`` takes: "samples", probabilities (N, S, T, K); "logits"
+    (N, T, K) of one deterministic pass; or "features", an `Evidence` and what ``fit`` returned.
+    ``fit`` gets the `Evidence` of the training part, once for each fitted method: means, a
+    covariance, neighbours. ``label`` stands in tables.
     """
 
     name: str
@@ -33,33 +54,54 @@ class Score:
     source: str
     needs: Needs
     function: Function
+    fit: Fit | None = None
 
-    def __call__(self, predictions: Tensor) -> Tensor:
-        """Return the score of every input, float64 (N,): the mean over its targets."""
+    def __call__(self, values: Tensor | Evidence, fitted: Any = None) -> Tensor:
+        """Return the score of every input, float64 (N,): the mean over its targets.
+
+        Raises:
+            ValueError: ``values`` or the result is not of the shape it must have.
+        """
+        first = values.features if isinstance(values, Evidence) else values
         shape = SHAPES[self.needs]
-        if predictions.ndim != shape.count(",") + 1:
-            raise ValueError(
-                f"{self.name}: {self.needs} of {tuple(predictions.shape)}, not {shape}"
-            )
+        if first.ndim != shape.count(",") + 1:
+            raise ValueError(f"{self.name}: {self.needs} of {tuple(first.shape)}, not {shape}")
         with torch.no_grad():
-            return torch.cat([self.function(rows) for rows in predictions.split(ROWS)])
+            return torch.cat([self._block(values, rows, fitted) for rows in _blocks(len(first))])
+
+    def _block(self, values: Tensor | Evidence, rows: slice, fitted: Any) -> Tensor:
+        if not isinstance(values, Evidence):
+            return self.function(values[rows])
+        part = Evidence(values.features[rows], values.logits[rows])
+        result = self.function(part, fitted).double()
+        if result.shape != (len(part.features),):
+            raise ValueError(f"{self.name}: returned {tuple(result.shape)}, not (N,)")
+        return result
 
 
-def score(*, label: str, source: str, needs: Needs) -> Callable[[Function], Score]:
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + ROWS) for start in range(0, max(n, 1), ROWS)]
+
+
+def score(
+    *, label: str, source: str, needs: Needs, fit: Fit | None = None
+) -> Callable[[Function], Score]:
     """Return a decorator that makes a function into the `Score` of its name."""
-    return lambda function: Score(function.__name__, label, source, needs, function)
+    return lambda function: Score(function.__name__, label, source, needs, function, fit)
 
 
 def all_scores() -> dict[str, Score]:
-    """Every score in the modules of this package, by name, in alphabetical order.
+    """Every score in the modules of this package and of plug-ins, by name, in alphabetical order.
 
     Raises:
         ValueError: two scores have one name.
     """
-    found: dict[str, Score] = {}
+    scores: dict[str, Score] = {}
     package = importlib.import_module(__package__ or "bench.scores")
-    for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        for value in vars(importlib.import_module(info.name)).values():
-            if isinstance(value, Score) and found.setdefault(value.name, value) is not value:
-                raise ValueError(f"two scores are named {value.name!r}; the second in {info.name}")
-    return dict(sorted(found.items()))
+    names = [info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+    for module in (*map(importlib.import_module, names), *plugins.modules()):
+        for value in vars(module).values():
+            if isinstance(value, Score) and scores.setdefault(value.name, value) is not value:
+                where = module.__name__
+                raise ValueError(f"two scores are named {value.name!r}; the second in {where}")
+    return dict(sorted(scores.items()))

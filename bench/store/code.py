@@ -21,8 +21,8 @@ OURS = {"bench"}  # top-level packages whose code counts; a plug-in adds its own
 NO_NUMBERS = {
     "bench.datasets.errors", "bench.datasets.store", "bench.errors", "bench.discover",
     "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
-    "bench.fitting.fits", "bench.store.cache", "bench.store.code", "bench.store.files",
-    "bench.store.rows",
+    "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
+    "bench.store.code", "bench.store.files", "bench.store.rows",
 }  # fmt: skip
 
 

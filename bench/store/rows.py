@@ -63,7 +63,7 @@ class Outcome:
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def failed(cls, error: Exception) -> Outcome:
+    def failed(cls, error: BaseException) -> Outcome:
         """Record an exception, in one line."""
         return cls("failed", " ".join(f"{type(error).__name__}: {error}".split()))
 
