@@ -74,8 +74,9 @@ class Measurements:
                     about[place] = Cell(*place, row.group, row.n)
         self.cells = [about[place] for place in sorted(about)]
         self.scores = sorted({row.score for r in records for row in r.rows})
-        names = (name for record in records for row in record.rows for name in row.metrics)
-        self.metrics = list(dict.fromkeys(names))
+        # Rows have few different sets of metrics: what is done once for each of these is cheap.
+        self._patterns = {tuple(row.metrics): None for r in records for row in r.rows}
+        self.metrics = list(dict.fromkeys(name for names in self._patterns for name in names))
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -96,20 +97,26 @@ class Measurements:
         )
         cell_at = {cell[:3]: i for i, cell in enumerate(self.cells)}
         steps = [int(np.prod(shape[i + 1 :])) for i in range(5)]
-        places, values = [], []
+        starts: dict[tuple[str, ...], list[int]] = {names: [] for names in self._patterns}
+        numbers: dict[tuple[str, ...], list[float]] = {names: [] for names in self._patterns}
         for record in self.records:
             start = method_at[record.method] * steps[2] + seed_at.get(record.seed, 0) * steps[3]
             for row in record.rows:
                 cell = cell_at[row.view, row.severity, record.variant]
-                first = start + score_at[row.score] * steps[0] + cell
-                for name, value in row.metrics.items():
-                    places.append(first + metric_at[name] * steps[1])
-                    values.append(value)
-        if not places:
+                names = tuple(row.metrics)
+                starts[names].append(start + score_at[row.score] * steps[0] + cell)
+                numbers[names] += row.metrics.values()
+        places = [
+            np.add.outer(firsts, [metric_at[name] * steps[1] for name in names]).ravel()
+            for names, firsts in starts.items()
+        ]
+        if not any(map(len, places)):
             return np.full(shape, np.nan)
+        at = np.concatenate(places).astype(int)
+        values = np.fromiter((v for part in numbers.values() for v in part), float)
         size = int(np.prod(shape))
-        total = np.bincount(places, values, size)
-        count = np.bincount(places, minlength=size)
+        total = np.bincount(at, values, size)
+        count = np.bincount(at, minlength=size)
         return np.divide(total, count, out=np.full(size, np.nan), where=count > 0).reshape(shape)
 
     @cached_property
@@ -229,7 +236,7 @@ class ResultGroup:
     def specs(self) -> dict[str, MetricSpec]:
         """How every metric is printed; metrics of plug-ins are described by the records."""
         told = {spec.name: spec for record in self.records for spec in record.metric_specs}
-        names = {name for record in self.records for row in record.rows for name in row.metrics}
+        names = {name for part in self.measurements.values() for name in part.metrics}
         known = told | specs()
         return {name: spec_of(name, known) for name in sorted(names)}
 
@@ -238,7 +245,7 @@ class ResultGroup:
         """Scenarios that gave at least one number, in alphabetical order."""
         return sorted(
             name for name, part in self.measurements.items()
-            if any(row.metrics for record in part.records for row in record.rows)
+            if part.metrics
         )  # fmt: skip
 
     @property

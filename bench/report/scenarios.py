@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,10 @@ class Quantity:
     @property
     def printed(self) -> list[str]:
         """One text a method: mean ± deviation over the seeds, and the mean ends of the interval."""
-        texts = [number(*pair, self.spec.digits) for pair in zip(*self.summary, strict=True)]
+        mean, std = self.summary
+        if not self.spec.digits and not std.any():  # a count that no seed changes
+            std = np.full_like(std, np.nan)
+        texts = [number(*pair, self.spec.digits) for pair in zip(mean, std, strict=True)]
         if self.interval is None:
             return texts
         ends = [end.mean(axis=1) * self.spec.scale for end in self.interval]
@@ -125,10 +129,10 @@ def _frame(
     part: Measurements, places: np.ndarray, count: np.ndarray, mean: Array, std: Array
 ) -> pd.DataFrame:
     """Lines of `everything`, sorted by `KEYS`; places are (method, score, cell)."""
-    cells = [part.cells[c] for _, _, c in places]
-    table = {
+    cells, base = [part.cells[c] for _, _, c in places], part.records[0].base
+    table: dict[str, Any] = {
         "method": [part.methods[m] for m, _, _ in places],
-        "variant": [cell.variant for cell in cells],
+        "variant": [f"{base}~{cell.variant}" if cell.variant else "" for cell in cells],
         "score": [part.scores[s] for _, s, _ in places],
         "view": [cell.view for cell in cells],
         "group": [cell.group for cell in cells],
@@ -160,7 +164,7 @@ def overview(group: ResultGroup, scenario: str, score: str = RANKED_BY) -> pd.Da
 
 
 def printed(group: ResultGroup, scenario: str, score: str = RANKED_BY) -> pd.DataFrame:
-    """The main numbers of a scenario as strings, the longer side downwards so that it fits a page."""
+    """The main numbers of a scenario as strings, the longer side downwards to fit a page."""
     part = group.measurements[scenario]
     if part.detects and DETECTION in part.metrics:
         table = overview(group, scenario, score).map(number)
