@@ -199,15 +199,16 @@ def _partial(
     cells: Cells, values: dict[str, Array], spec: MetricSpec
 ) -> dict[str, list[list[Any]]]:
     """The seeds of cells that lack some: "column,method" -> [[seed, value], ...]."""
-    found = {}
+    found: dict[str, list[list[Any]]] = {}
     for scenario, array in values.items():
         seeds = cells.group.measurements[scenario].seeds
         absent = np.isnan(array)
-        for row, column in np.argwhere(absent.any(axis=1) & ~absent.all(axis=1)):
-            of = np.flatnonzero(~absent[row, :, column])
-            numbers = whole(array[row, of, column] * spec.scale, spec.digits) or []
+        some = absent.any(axis=1) & ~absent.all(axis=1)
+        places = np.argwhere(some[:, None] & ~absent)
+        numbers = whole(array[tuple(places.T)] * spec.scale, spec.digits) or []
+        for (row, seed, column), number in zip(places.tolist(), numbers, strict=True):
             place = f"{cells.first[scenario] + column},{row}"
-            found[place] = [[seeds[i], x] for i, x in zip(of, numbers, strict=True)]
+            found.setdefault(place, []).append([seeds[seed], number])
     return found
 
 

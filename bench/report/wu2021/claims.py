@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -97,7 +98,7 @@ class Judged:
     expected: int  # how many seeds there should be
     cells: tuple[Cells, ...]
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether there is something to test: every seed, and more than one."""
         return len(self.ours) == self.expected > 1
@@ -107,34 +108,38 @@ class Judged:
         """Whether the paper's own numbers pass; rounded, so that 0.1 + 0.2 - 0.3 is 0."""
         return self.check.low < round(self.paper, 9) < self.check.high
 
-    @property
+    @cached_property
     def inside(self) -> bool:
         """Whether our mean passes, certain or not."""
-        return self.check.low < self.ours.mean() < self.check.high
+        return self.check.low < self._mean < self.check.high
 
-    @property
+    @cached_property
     def p(self) -> float:
         """The p-value of "it is not in the range"."""
         return max(self._p_below(self.check.low), self._p_above(self.check.high))
 
-    @property
+    @cached_property
     def p_outside(self) -> float:
         """The p-value of "it is in the range"."""
         return min(1 - self._p_below(self.check.low), 1 - self._p_above(self.check.high))
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """The 90 % t interval of the mean over seeds."""
         half = t_quantile(1 - LEVEL, len(self.ours) - 1) * self._error
-        return self.ours.mean() - half, self.ours.mean() + half
+        return self._mean - half, self._mean + half
 
-    @property
+    @cached_property
+    def _mean(self) -> float:
+        return float(self.ours.to_numpy().mean()) if len(self.ours) else math.nan
+
+    @cached_property
     def _error(self) -> float:
-        return float(self.ours.std(ddof=1)) / math.sqrt(len(self.ours))
+        return float(self.ours.to_numpy().std(ddof=1)) / math.sqrt(len(self.ours))
 
     def _p_below(self, bound: float) -> float:
         """The p-value of "the mean is not above ``bound``"."""
-        distance = self.ours.mean() - bound
+        distance = self._mean - bound
         if self._error < 1e-12 or math.isinf(bound):  # seeds that agree to the last digit
             return float(distance <= 0)
         return t_above(distance / self._error, len(self.ours) - 1)
@@ -145,7 +150,7 @@ class Judged:
         if not len(self.ours):
             return formats.NONE
         digits = self.check.digits
-        mean = f"{self.ours.mean():+.{digits}f}"
+        mean = f"{self._mean:+.{digits}f}"
         if not self.whole:
             return mean
         low, high = self.interval
@@ -153,7 +158,7 @@ class Judged:
 
     def _p_above(self, bound: float) -> float:
         if self._error < 1e-12 or math.isinf(bound):
-            return float(self.ours.mean() >= bound)
+            return float(self._mean >= bound)
         return 1 - self._p_below(bound)
 
 
@@ -164,18 +169,18 @@ class Result:
     claim: Claim
     judged: tuple[Judged, ...]
 
-    @property
+    @cached_property
     def run(self) -> list[Judged]:
         """The checks for which there are numbers."""
         return [one for one in self.judged if len(one.ours)]
 
-    @property
+    @cached_property
     def refuted(self) -> list[Judged]:
         """The checks that are outside their range, by more than chance over seeds explains."""
         whole = [one for one in self.judged if one.whole]
         return [one for one in whole if one.p_outside <= LEVEL / len(whole)]
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """What our numbers say of the claim."""
         if not self.run:
@@ -190,7 +195,7 @@ class Result:
         """The checks that the paper's own tables do not pass."""
         return [one for one in self.judged if not one.paper_agrees]
 
-    @property
+    @cached_property
     def decisive(self) -> Judged | None:
         """The check that decides: one that is out, else one not run whole, else the weakest."""
         partial = [one for one in self.run if not one.whole]
