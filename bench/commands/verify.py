@@ -80,8 +80,9 @@ def _allowed(cells: pd.DataFrame, error: pd.Series) -> pd.Series:
     return allowed + SAME
 
 
-def _frame(results: Path, datasets: Iterable[str] = ("",)) -> pd.DataFrame:
+def _frame(results: Path, datasets: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the compared metrics of some data sets, or of all; no other file is read."""
-    folders = [results / "rows" / rows.slug(name) for name in datasets]
+    top = results / "rows"
+    folders = [top] if datasets is None else [top / rows.slug(name) for name in datasets]
     records = [record for folder in folders for record in rows.read_all(folder)[0]]
     return rows.tidy(records, METRICS).fillna({"score": "", "group": ""})
