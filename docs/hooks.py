@@ -36,7 +36,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add every file outside `docs/` that a page links to; pages of the project are followed."""
+    """Add every file outside `docs/` that a page links to, and what those pages link to."""
     waiting = [DOCS / file.src_uri for file in files.documentation_pages()]
     waiting += [ROOT / name for name in FOLLOWED]
     for name in FOLLOWED:
@@ -47,6 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             uri = place(target)
             if target.is_file() and files.get_file_from_path(uri) is None:
                 files.append(File.generated(config, uri, abs_src_path=str(target)))
+                waiting += [target] if target.suffix == ".md" else []
     return files
 
 
