@@ -139,7 +139,7 @@ def test_training_is_faster_than_the_usual_loop():
     y = torch.randint(10, (20_000, 1))
     method = Standard(epochs=3, min_updates=0)
     ours = train(
-        (net := method.build(task)), lambda x, y, progress: method.loss(net, x, y, progress),
+        (net := method.build(task)), lambda batch: method.loss(net, batch),
         Split(x, y, task, "random"), method.recipe(), seed=0,
     )  # fmt: skip
     usual = usual_epoch(method.build(task), Pictures(x, y), method.batch)
