@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import pkgutil
 import re
 from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from bench import plugins
 from bench.datasets.named import Named, Value
 from bench.errors import BenchError, UnknownNameError, UsageError
 
@@ -38,18 +38,32 @@ class Choice:
 
 
 def subclasses(package: ModuleType, base: type[N]) -> dict[str, type[N]]:
-    """Import every module in ``package`` and map `name` to concrete subclass, sorted by name."""
-    found: dict[str, type[N]] = {}
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        for cls in vars(import_module(module.name)).values():
-            ours = inspect.isclass(cls) and cls.__module__ == module.name and hasattr(cls, "name")
-            if not (ours and issubclass(cls, base) and not inspect.isabstract(cls)):
+    """Map `name` to concrete subclass, sorted by name: those of a package and of plug-ins.
+
+    A module that cannot be imported is left out and is among `plugins.problems`.
+
+    Raises:
+        BenchError: two classes have one name; the message names both files.
+    """
+    classes: dict[str, type[N]] = {}
+    for module in plugins.members(package):
+        for cls in vars(module).values():
+            own = (
+                inspect.isclass(cls) and cls.__module__ == module.__name__ and hasattr(cls, "name")
+            )
+            if not (own and issubclass(cls, base) and not inspect.isabstract(cls)):
                 continue
-            if found.setdefault(cls.name, cls) is not cls:
+            other = classes.setdefault(cls.name, cls)
+            if other is not cls:
                 raise BenchError(
-                    f"two classes are named '{cls.name}': {found[cls.name]} and {cls}; rename one"
+                    f"two classes are named '{cls.name}': {_place(other)} and {_place(cls)}; "
+                    "rename one"
                 )
-    return dict(sorted(found.items()))
+    return dict(sorted(classes.items()))
+
+
+def _place(cls: type[Named]) -> str:
+    return f"{cls.__name__} in {inspect.getsourcefile(cls)}"
 
 
 def choose(
@@ -108,7 +122,13 @@ def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UnknownNameError:
-    """Return the error for a name that does not exist, with the nearest that does."""
+    """Return the error for a name that does not exist, with the nearest that does.
+
+    Where a file of that name could not be imported, that is the message.
+    """
+    for path, reason in plugins.problems().items():
+        if Path(path).stem == name:
+            return UnknownNameError(f"{kind} '{name}': {path} cannot be imported ({reason})")
     close = get_close_matches(name, known, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return UnknownNameError(f"unknown {kind} '{name}'. {hint}Known: {', '.join(known)}.")
