@@ -67,24 +67,36 @@ def _place(cls: type[Named]) -> str:
 
 
 def choose(
-    kind: str, wanted: str, known: Mapping[str, type[Named]], preset: str | None = None
+    kind: str,
+    wanted: str,
+    known: Mapping[str, type[Named]],
+    preset: str | None = None,
+    overrides: Mapping[str, Value] | None = None,
 ) -> list[Choice]:
-    """Turn what was asked for into choices, in the order asked and each once.
+    """Turn words into choices, in their order and each once.
+
+    ``overrides`` are parameters for every class that has them, unless the words set them.
 
     Raises:
         UnknownNameError: a name, variant or parameter does not exist; the message suggests one.
         UsageError: a value is of the wrong type, or nothing was asked for.
     """
-    found: dict[str, Choice] = {}
+    choices: dict[str, Choice] = {}
     for name, words in _split(wanted):
         for cls in _matching(kind, name, known):
+            common = {k: v for k, v in (overrides or {}).items() if k in cls.defaults()}
             for params in _settings(cls, words, wildcard=name not in known):
-                choice = _choice(cls, params, preset, named=name in known)
-                if choice.named or choice.label not in found:
-                    found[choice.label] = choice
-    if not found:
+                choice = _choice(cls, common | dict(params), preset, named=name in known)
+                if choice.named or choice.label not in choices:
+                    choices[choice.label] = choice
+    if not choices:
         raise UsageError(f"no {kind} was asked for; `python -m bench list` shows them")
-    return list(found.values())
+    return list(choices.values())
+
+
+def names(wanted: str) -> list[str]:
+    """Return the names, globs and tags among the words, without parameters."""
+    return [name for name, _ in _split(wanted)]
 
 
 def _split(wanted: str) -> Iterator[tuple[str, list[str]]]:
@@ -110,15 +122,15 @@ def _is_number(text: str) -> bool:
 
 def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N]]:
     pattern = "*" if name == "all" else name
-    found = [
+    classes = [
         cls
         for key, cls in known.items()
         if (fnmatchcase(key, pattern) or name in cls.tags) and not (name == "all" and cls.asked_for)
     ]
-    if not found:
+    if not classes:
         tags = {tag for cls in known.values() for tag in cls.tags}
         raise unknown(kind, name, sorted({*known, *tags}))
-    return found
+    return classes
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UnknownNameError:
@@ -179,11 +191,14 @@ def _value(cls: type[Named], key: str, text: str, like: Value) -> Value:
     except (ValueError, SyntaxError):
         value = text
     if isinstance(like, float) and type(value) is int:
-        return float(value)
+        value = float(value)
     if like is not None and type(value) is not type(like):
         raise UsageError(
             f"{cls.name}: parameter '{key}' takes {_article(type(like).__name__)}, not '{text}'"
         )
+    least = cls.minima().get(key)
+    if least is not None and isinstance(value, int | float) and not value >= least:
+        raise UsageError(f"{cls.name}: parameter '{key}' is at least {least:g}, not {text}")
     return value
 
 
@@ -196,11 +211,12 @@ def _choice(
 ) -> Choice:
     defaults = cls.defaults(preset)
     changed = {k: v for k, v in sorted(params.items()) if v != defaults[k]}
-    words = ",".join(f"{k}={_text(v)}" for k, v in changed.items())
+    words = ",".join(f"{k}={written(v)}" for k, v in changed.items())
     return Choice(cls, f"{cls.name}:{words}" if words else cls.name, defaults | dict(params), named)
 
 
-def _text(value: Value) -> str:
+def written(value: Value) -> str:
+    """Return a value as it is typed on the command line."""
     if not isinstance(value, tuple):
         return str(value)
     return ("+" if value and isinstance(value[0], str) else ",").join(map(str, value))

@@ -53,6 +53,12 @@ def problems() -> dict[str, str]:
     return dict(_failed.values())
 
 
+@cache
+def installed() -> tuple[metadata.EntryPoint, ...]:
+    """Return the modules that installed packages name as plug-ins."""
+    return tuple(metadata.entry_points(group=GROUP))
+
+
 def is_plugin(module: str) -> bool:
     """Tell whether a module of this name came from a plug-in."""
     return module.partition(".")[0] in code.OURS - {"bench"}
@@ -80,13 +86,13 @@ def _modules(text: str) -> tuple[ModuleType, ...]:
         package = _package(path if path.is_dir() else path.parent)
         code.OURS.add(package)
         names += [f"{package}.{file.stem}" for file in _files(path)]
-    found = [*map(_imported, dict.fromkeys(names)), *_installed()]
-    return tuple(module for module in dict.fromkeys(found) if module is not None)
+    imported = [*map(_imported, dict.fromkeys(names)), *_from_packages()]
+    return tuple(module for module in dict.fromkeys(imported) if module is not None)
 
 
-def _installed() -> Iterator[ModuleType | None]:
+def _from_packages() -> Iterator[ModuleType | None]:
     """Yield the modules that installed packages name, and those inside where it is a package."""
-    for point in metadata.entry_points(group=GROUP):
+    for point in installed():
         code.OURS.add(point.module.partition(".")[0])
         module = _imported(point.module)
         yield module
