@@ -346,3 +346,48 @@ def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypat
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
     assert record["reason"] == "ValueError: no such prerequisite"
+
+
+def files(folder) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_forget_shows_what_goes_and_removes_it_when_told(copied):
+    before = files(copied)
+    words = ["forget", "--methods", "standard", "--results", copied]
+    output = run(*words)
+    assert "rows: 5 files" in output
+    assert "nothing was removed" in output
+    assert files(copied) == before
+    run(*words, "--yes")
+    gone = {name for name in before - files(copied) if not name.startswith(("figures", "tables"))}
+    assert gone
+    assert {name.split("/")[0] for name in gone} == {"rows", "curves", "cache"}
+    assert not [name for name in files(copied) if "/standard-" in name and "fgsm" not in name]
+    assert [name for name in files(copied) if name.startswith("cache/fits/digits/linear-")]
+
+
+def test_forget_keeps_a_fit_that_other_rows_were_made_with(copied):
+    before = files(copied)
+    run("forget", "--scenarios", "corruption", "--results", copied, "--yes")
+    gone = before - files(copied)
+    assert {name.split("/")[0] for name in gone} == {"rows", "curves"}
+    assert all("/corruption/" in name for name in gone)
+    assert len(gone) >= 3
+
+
+def test_forget_takes_settings_and_leaves_their_namesakes(tmp_path):
+    fast = ["--preset", "smoke", "--seeds", "0", "--scenarios", "clean", "--results", tmp_path]
+    run("run", "--methods", "linear,linear:lr=0.1,linear:lr=0.2", *fast)
+    run("forget", "--methods", "linear:lr=0.1", "--results", tmp_path, "--yes")
+    assert {label for *_, label in map(method_of, contents(tmp_path))} == {
+        "linear", "linear:lr=0.2"
+    }  # fmt: skip
+    assert len(list((tmp_path / "cache/fits/digits").glob("linear-*.pt"))) == 2
+    run("forget", "--methods", "linear", "--results", tmp_path, "--yes")
+    assert contents(tmp_path) == {}
+    assert not list((tmp_path / "cache").rglob("*.pt"))
+
+
+def method_of(place: str) -> tuple[str, str]:
+    return place.split("/")[0], place.split("/")[2]

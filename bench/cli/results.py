@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -96,7 +97,7 @@ def forget(results: Path, methods: str, datasets: str, scenarios: str, yes: bool
         )
         for file in files if kind == "rows" else ():
             click.echo(f"  {file}")
-    if not yes and not (click.get_text_stream("stdin").isatty() and click.confirm("remove them?")):
+    if not yes and not (sys.stdin.isatty() and click.confirm("remove them?")):
         click.echo("nothing was removed; --yes removes")
         return
     remove(paths)
