@@ -16,9 +16,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module, metadata
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -59,11 +58,6 @@ def installed() -> tuple[metadata.EntryPoint, ...]:
     return tuple(metadata.entry_points(group=GROUP))
 
 
-def is_plugin(module: str) -> bool:
-    """Tell whether a module of this name came from a plug-in."""
-    return module.partition(".")[0] in code.OURS - {"bench"}
-
-
 def named(text: str) -> list[Path]:
     """Return the files and folders that a list as in ``PATH`` names, each once.
 
@@ -84,7 +78,6 @@ def _modules(text: str) -> tuple[ModuleType, ...]:
     names = []
     for path in named(text):
         package = _package(path if path.is_dir() else path.parent)
-        code.OURS.add(package)
         names += [f"{package}.{file.stem}" for file in _files(path)]
     imported = [*map(_imported, dict.fromkeys(names)), *_from_packages()]
     return tuple(module for module in dict.fromkeys(imported) if module is not None)
@@ -121,34 +114,11 @@ def _files(path: Path) -> Sequence[Path]:
 
 
 def _package(folder: Path) -> str:
-    return PREFIX + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-
-
-class _Folders(MetaPathFinder):
-    """Finds the made-up package of a folder, so that a worker process can unpickle from it."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return the package of the folder among ``BENCH_PLUGINS`` whose name this is."""
-        if not name.startswith(PREFIX) or "." in name:
-            return None
-        for plugin in named(os.environ.get(VARIABLE, "")):
-            folder = plugin if plugin.is_dir() else plugin.parent
-            if _package(folder) == name:
-                code.OURS.add(name)
-                return _spec(name, folder)
-        return None
-
-
-def _spec(name: str, folder: Path) -> ModuleSpec | None:
-    if (folder / "__init__.py").is_file():
-        return spec_from_file_location(
-            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-    spec = ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = [str(folder)]
-    return spec
-
-
-sys.meta_path.append(_Folders())
+    """Return the name of a folder's package, which is made where there is none yet."""
+    name = PREFIX + hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    if name not in sys.modules:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        sys.modules[name] = module_from_spec(spec)
+        code.OURS.add(name)
+    return name

@@ -349,6 +349,27 @@ def test_check_reports_each_rule():
     assert "FAILED" not in output
 
 
+def test_a_method_for_images_of_one_size_is_checked_on_a_data_set(tmp_path):
+    (tmp_path / "sized.py").write_text(
+        "from bench.methods.linear import Linear\n\n\n"
+        "class Square(Linear):\n"
+        '    """Takes 8 x 8 alone; not named after its file."""\n\n'
+        '    name = "square"\n\n'
+        "    def build(self, task):\n"
+        "        if task.shape != (1, 8, 8):\n"
+        '            raise RuntimeError("shape mismatch")\n'
+        "        return super().build(task)\n"
+    )
+    words = ["check", "square", "--plugins", tmp_path / "sized.py"]
+    output = run(*words, code=1)
+    assert "RuntimeError: shape mismatch (on toy images of 1 x 4 x 4; if square takes" in output
+    assert output.count("--datasets digits") == 1
+    assert "FAILED" not in run(*words, "--datasets", "digits")
+    run("run", "--methods", "square", "--preset", "smoke", "--seeds", "0", "--scenarios", "clean",
+        "--results", tmp_path / "results", "--plugins", tmp_path / "sized.py")  # fmt: skip
+    assert "unknown dataset 'digts'" in run(*words, "--datasets", "digts", code=2)
+
+
 def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypatch):
     from bench.methods.linear import Linear
 

@@ -48,10 +48,10 @@ def list_(words: tuple[str, ...]) -> None:
 @common
 def check(name: str, dataset: str | None, data: Path | None) -> None:
     """Check that a method keeps the contract, on toy data or on a few inputs of a data set."""
-    from bench.commands.check import check_method
+    from bench.commands.check import check_method, few
 
     failed = 0
-    for title, problem in check_method(name, dataset, store(data)):
+    for title, problem in check_method(name, few(dataset, store(data)) if dataset else None):
         click.echo(f"{'ok    ' if problem is None else 'FAILED'}  {title}")
         if problem is not None:
             failed += 1
