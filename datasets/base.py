@@ -175,6 +175,7 @@ class Source(Named, ABC):
     content: ClassVar[frozenset[str]]
     embedded: ClassVar[bool] = False  # True: needs no file and no download
     fetched_unasked: ClassVar[bool] = True  # False: `data download` fetches it, a run does not
+    by_hand: ClassVar[str] = ""  # how to get data that has no open download
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Source) and self._identity() == other._identity()

@@ -138,16 +138,16 @@ class NotMnist(Outliers):
         "notMNIST/raw/t10k-images-idx3-ubyte",
         "notMNIST/raw/t10k-labels-idx1-ubyte",
     )
-    advice: ClassVar[str] = (
+    by_hand: ClassVar[str] = (
         "put t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, letters in MNIST's format, "
         "into notMNIST/raw/ below one of the data folders"
     )
 
     def images(self) -> Raw:
-        x, y = (read_idx(self.name, path, None, self.advice) for path in self._paths())
+        x, y = (read_idx(self.name, path, None, self.by_hand) for path in self._paths())
         if x.dim() != 3 or y.dim() != 1 or len(x) != len(y):
             where = Path(self.where() or "")
-            raise damaged(self.name, where, "images and labels differ in number", self.advice)
+            raise damaged(self.name, where, "images and labels differ in number", self.by_hand)
         return Raw(x.unsqueeze(1), y.long().unsqueeze(1))
 
     def where(self) -> str | None:
@@ -164,7 +164,7 @@ class NotMnist(Outliers):
             path = self.store.find(f"{file}.gz", file)
             if path is None:
                 reason = "it has no official download"
-                hint = self.advice[0].upper() + self.advice[1:]
+                hint = self.by_hand[0].upper() + self.by_hand[1:]
                 raise self.store.missing(self.name, f"{file}.gz", reason, hint)
             paths.append(path)
         return paths

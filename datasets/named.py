@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 Value = int | float | str | bool | None | tuple["Value", ...]
 
@@ -16,10 +16,11 @@ class Named:
     A constructor stores each parameter under its own name and does nothing else, so that
     parameters can be listed, overridden on the command line, and written into cache keys.
     A subclass may take ``**inherited`` and pass it on: its parameters are then its own
-    followed by those of the class above.
+    followed by those of the class above. `inspect.signature` and ``help`` show all of them.
 
     ``tags`` are other words that choose it, together with its like; ``variants`` are parameters
-    with a name, which a glob runs as well. With ``asked_for`` set it is no part of "all".
+    with a name, which a glob runs as well. ``minimum`` holds the least value of a numeric
+    parameter. ``asked_for`` says why it is no part of "all"; it is empty for what is.
     """
 
     name: ClassVar[str]
@@ -28,7 +29,12 @@ class Named:
     tags: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
-    asked_for: ClassVar[bool] = False
+    minimum: ClassVar[Mapping[str, float]] = {}
+    asked_for: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.__signature__ = inspect.Signature(_parameters(cls))  # type: ignore[attr-defined]
 
     @cached_property
     def label(self) -> str:
@@ -38,21 +44,21 @@ class Named:
     @classmethod
     def defaults(cls, preset: str | None = None) -> dict[str, Value]:
         """Return every parameter with its default, or with the default that ``preset`` sets."""
-        found: dict[str, Value] = {}
-        for owner in cls.__mro__:
-            if "__init__" not in vars(owner) or owner is object:
-                continue
-            parameters = inspect.signature(vars(owner)["__init__"]).parameters.values()
-            for p in parameters:
-                if p.kind is p.KEYWORD_ONLY:
-                    found.setdefault(p.name, p.default)
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                break
+        parameters = _parameters(cls)
+        values = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         if preset is not None:
             for owner in reversed(cls.__mro__):
                 chosen = vars(owner).get("presets", {}).get(preset, {})
-                found.update({k: v for k, v in chosen.items() if k in found})
-        return found
+                values.update({k: v for k, v in chosen.items() if k in values})
+        return values
+
+    @classmethod
+    def minima(cls) -> dict[str, float]:
+        """Return the least value of each parameter that has one, those of base classes too."""
+        least: dict[str, float] = {}
+        for owner in reversed(cls.__mro__):
+            least |= vars(owner).get("minimum", {})
+        return least
 
     @classmethod
     def choices(cls, parameter: str) -> tuple[str, ...]:
@@ -67,3 +73,18 @@ class Named:
     def params(self) -> dict[str, Value]:
         """Return the constructor's arguments as they are now."""
         return {name: getattr(self, name) for name in self.defaults()}
+
+
+def _parameters(cls: type) -> list[inspect.Parameter]:
+    """Return the parameters of a constructor, and of those above that ``**`` passes them on to."""
+    merged: dict[str, inspect.Parameter] = {}
+    for owner in cls.__mro__:
+        if owner is object or "__init__" not in vars(owner):
+            continue
+        own = list(inspect.signature(vars(owner)["__init__"]).parameters.values())[1:]
+        for parameter in own:
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                merged.setdefault(parameter.name, parameter)
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            break
+    return sorted(merged.values(), key=lambda p: p.kind)

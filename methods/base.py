@@ -35,9 +35,13 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """Another fitted method that one needs: which, with what parameters, from what seeds.
+    """Fitted methods that another method needs.
 
-    Where ``target`` names an attribute of the data, it predicts that one and nothing else.
+    Args:
+        method: name of the method.
+        seeds: one fit each.
+        params: parameters that differ from those of the preset.
+        target: the attribute of the data that it predicts alone; "" for the task as it is.
     """
 
     method: str
@@ -47,17 +51,19 @@ class Prerequisite:
 
 
 class Method(Named, ABC):
-    """A classifier that also says how unsure it is.
+    """A classifier with an uncertainty for every input.
 
     A new baseline is one new file: a subclass with `name` (the file's stem), `source`, `fit`,
     `predict_proba`, `state` and `load_state`. Everything else has a default. Parameters
-    named in `predict_only` do not change the fit, so changing them reuses the cached model.
-    ``point_prediction`` says which probabilities are the method's answer: the mean over its
-    samples, or those of its single classifier (where samples serve the uncertainty alone).
+    named in ``predict_only`` do not change the fit, so changing them reuses the cached model.
+    ``point_prediction`` names the probabilities that accuracy and calibration are computed from:
+    the mean over its samples, or those of its single classifier (where samples serve the
+    uncertainty alone). ``decodes`` is set where activations decode to images.
     """
 
     predict_only: ClassVar[frozenset[str]] = frozenset()
     point_prediction: ClassVar[Literal["samples", "single"]] = "samples"
+    decodes: ClassVar[bool] = False
     epoch_seconds: float | None = None  # median over epochs, set by fit; prerequisites count
 
     @abstractmethod
@@ -69,13 +75,13 @@ class Method(Named, ABC):
         seed: int,
         prerequisites: Mapping[str, Sequence[Method]] | None = None,
     ) -> Self:
-        """Learn from clean data only and return self.
+        """Learn from clean data alone and return self.
 
         Args:
-            train: what to learn from.
-            val: what to choose settings on; never a test set.
+            train: the training part.
+            val: the part for choosing settings; never a test set.
             seed: the same seed gives the same model.
-            prerequisites: the fitted methods that `prerequisites` asked for, by its keys.
+            prerequisites: the fitted methods that `prerequisites` names, by its keys.
         """
 
     @abstractmethod
@@ -89,16 +95,17 @@ class Method(Named, ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Return all that predicting needs, as tensors, numbers and strings."""
+        """Return everything that prediction needs, as tensors, numbers and strings."""
 
     @abstractmethod
     def load_state(self, state: State, task: Task) -> Self:
-        """Undo `state`."""
+        """Restore the fitted method from a `state` and return self."""
 
     def single_classifier(self) -> nn.Module:
         """Return the deterministic classifier, (n, C, H, W) to logits (n, T, K), in eval mode.
 
-        Attacks are crafted on it: f itself, dropout off, posterior mean, or the first member.
+        Attacks are crafted on it. It is f itself, without dropout, with the posterior mean of
+        the weights, or the first member of an ensemble.
         """
         raise NotImplementedError(f"{self.name} has no single classifier")
 
@@ -107,20 +114,20 @@ class Method(Named, ABC):
         return None
 
     def prerequisites(self, seed: int) -> Mapping[str, Prerequisite]:
-        """Return the fitted methods this one needs, by the key `fit` finds them under."""
+        """Return the fitted methods that `fit` needs, by their keys in its ``prerequisites``."""
         return {}
 
     def attributes(self) -> tuple[str, ...]:
-        """Return the attributes that the data must tell of, beside what is predicted."""
-        return ()
-
-    def files(self) -> Sequence[Path]:
-        """Return the files that `fit` reads, such as a checkpoint; their bytes enter its key."""
+        """Return the attributes that the data must have beside the targets."""
         return ()
 
     def code_modules(self) -> tuple[str, ...]:
-        """Return the modules whose code, with what it imports, decides how the fit comes out."""
+        """Return the modules whose code, with all they import, a fit of this method depends on."""
         return (type(self).__module__,)
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that `fit` reads, such as a checkpoint; their bytes count in its key."""
+        return ()
 
     def fit_many(
         self,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 
-from bench.datasets.base import Split, Task
+from bench.datasets.base import Task
 
 from .bayes_layers import BayesConvolution, BayesLinear, complexity, drawn_weights
 from .nets import Classifier, Layers
-from .neural import DeepMethod, Prerequisites
-from .training import cross_entropy
+from .neural import DeepMethod, DeepParams
+from .training import Batch, cross_entropy
 
 
 class Bayes(DeepMethod[Classifier]):
@@ -23,12 +23,22 @@ class Bayes(DeepMethod[Classifier]):
     a batch; a weight of 1 is the bound itself. The gains and shifts of norms stay plain numbers.
 
     S samples are S draws of all weights, each used on the whole batch.
+
+    Args:
+        prior_sigma_1: standard deviation of the prior's first Gaussian.
+        prior_sigma_2: standard deviation of its second Gaussian.
+        prior_pi: share of the first Gaussian, from 0 to 1.
+        posterior_mu_init: initial mean of a weight, before noise.
+        posterior_rho_init: initial rho; the standard deviation is log(1 + exp(rho)).
+        complexity_cost_weight: weight of the complexity; 1 gives the evidence bound.
+        samples: number S of draws.
     """
 
     name = "bayes"
     source = "arXiv:1505.05424"
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4}}
+    minimum: ClassVar = {"prior_pi": 0, "complexity_cost_weight": 0, "samples": 1}
 
     def __init__(
         self,
@@ -40,9 +50,9 @@ class Bayes(DeepMethod[Classifier]):
         posterior_rho_init: float = -5.0,
         complexity_cost_weight: float = 1.0,
         samples: int = 20,
-        **inherited: object,
+        **inherited: Unpack[DeepParams],
     ) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+        super().__init__(**inherited)
         self.prior_sigma_1 = prior_sigma_1
         self.prior_sigma_2 = prior_sigma_2
         self.prior_pi = prior_pi
@@ -62,16 +72,10 @@ class Bayes(DeepMethod[Classifier]):
         layers = Layers(partial(BayesLinear, **settings), partial(BayesConvolution, **settings))
         return self.classifier(task, layers=layers)
 
-    def fit(
-        self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
-    ) -> Self:
-        self.inputs = len(train)
-        return self.fit_net(train, seed)
-
-    def loss(self, net: Classifier, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def loss(self, net: Classifier, batch: Batch) -> Tensor:
         with drawn_weights(net):
-            error = cross_entropy(net(x), y)
-        return error + self.complexity_cost_weight / self.inputs * complexity(net)
+            error = cross_entropy(net(batch.x), batch.y)
+        return error + self.complexity_cost_weight / batch.n_train * complexity(net)
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)

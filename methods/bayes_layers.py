@@ -37,7 +37,7 @@ class WeightDistribution(nn.Module):
         sigma = functional.softplus(self.rho)
         noise = torch.randn_like(self.mu)
         weights = self.mu + sigma * noise
-        if not self.training:  # predicting needs no complexity
+        if not self.training:  # prediction needs no complexity
             return weights, weights.new_zeros(())
         log_posterior = -(sigma.log() + noise.square() / 2 + HALF_LOG_2_PI).sum()
         return weights, log_posterior - prior.log_density(weights)
@@ -69,13 +69,16 @@ class BayesLayer(nn.Module):
     """A layer that draws weights once a call, or uses their posterior means.
 
     After a call with drawn weights ``complexity`` holds their sampled Kullback-Leibler
-    divergence from the prior. A subclass says in `apply_weights` what the weights do.
+    divergence from the prior. A subclass writes `apply_weights`.
 
     Args:
         shape: of the weights, (outputs, inputs, …).
-        prior_sigma_1, prior_sigma_2, prior_pi: the prior, see `ScaleMixture`.
-        posterior_mu_init, posterior_rho_init: where the posterior starts; means also get the
-            usual uniform noise of up to 1 / sqrt(inputs of an output).
+        prior_sigma_1: see `ScaleMixture`.
+        prior_sigma_2: see `ScaleMixture`.
+        prior_pi: see `ScaleMixture`.
+        posterior_mu_init: initial mean, to which uniform noise of up to 1 / sqrt(inputs of an
+            output) is added, as in torch's own layers.
+        posterior_rho_init: initial rho.
     """
 
     def __init__(
@@ -142,7 +145,7 @@ def bayes_layers(net: nn.Module) -> list[BayesLayer]:
 
 @contextmanager
 def drawn_weights(net: nn.Module) -> Iterator[None]:
-    """Let every call of ``net`` draw new weights; outside, calls use the posterior means."""
+    """Let calls of ``net`` draw new weights within the block, and use posterior means after it."""
     layers = bayes_layers(net)
     for layer in layers:
         layer.drawing = True

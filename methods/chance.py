@@ -1,4 +1,4 @@
-"""Guess: the same probability for every class of every input."""
+"""Chance: the same probability for every class of every input."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .base import Method, State
 
 
 class Constant(nn.Module):
-    """Logits of zero, (n, T, K), whatever the input."""
+    """Logits of zero, (n, T, K), for every input."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.outputs = (len(task.targets), len(task.classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        nothing = 0 * x.flatten(1).sum(1)  # keeps a path for gradients, so attacks run on it
-        return nothing[:, None, None].expand(-1, *self.outputs)
+        zero = 0 * x.flatten(1).sum(1)  # depends on x, so that attacks find a gradient
+        return zero[:, None, None].expand(-1, *self.outputs)
 
 
 class Chance(Method):
-    """Knows nothing, so every AUROC must be exactly 0.5: a check on directions and labels."""
+    """Uniform probabilities, for which every AUROC must be 0.5: a check of directions."""
 
     name = "chance"
     source = "-"

@@ -1,14 +1,13 @@
-"""Convolutional classifiers of one resolution, and decoders made of convolutions.
+"""Layers on maps, shared by convolutional backbones and decoders.
 
-All blocks work on maps of one size and one number of channels, about 8 x 8 whatever the images'
-size: so activations of all layers stack, and one decoder reads them all, as in the paper. Norms
-are over the channels and places of one input; there are no batch statistics.
+All blocks of a backbone work on maps of one size, about 8 x 8 for images of any size, and of one
+number of channels. So activations of all layers stack, and one decoder reads them all, as in the
+paper. Norms are over the channels and places of one input; there are no batch statistics.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +15,13 @@ from torch.nn import functional
 
 from bench.datasets.base import Task
 
-from .nets import ACTIVATIONS, PLAIN, Activation, Classifier, Drop, Layers, convolution
+from .nets import ACTIVATIONS, PLAIN, Activation, Drop, Layers
 
-SIDE = 8  # of a map, about: a bigger image is cut into bigger patches
+SIDE = 8  # approximate side of a map: a bigger image is cut into bigger patches
 
 
 def patch(task: Task) -> int:
-    """Return how many pixels of an image, each way, make one place of a map."""
+    """Return the side of the square of pixels that makes one place of a map."""
     return max(1, min(task.shape[1:]) // SIDE)
 
 
@@ -56,24 +55,8 @@ class GlobalAvgPool(nn.Module):
         return h.mean(dim=(-2, -1))
 
 
-class ConvBlock(nn.Module):
-    """Convolution 3 x 3, norm, nonlinearity and dropout of channels."""
-
-    def __init__(
-        self, channels: int, *, activation: Activation, rate: float, layers: Layers
-    ) -> None:
-        super().__init__()
-        self.convolution = layers.convolution(channels, channels)
-        self.norm = norm(channels)
-        self.activation = ACTIVATIONS[activation]
-        self.drop = Drop(rate)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.drop(self.activation(self.norm(self.convolution(x))), mask)
-
-
 class Residual(nn.Module):
-    """What a residual block adds: norm, nonlinearity and convolution 3 x 3, twice, and dropout."""
+    """The sum's second term in a residual block: twice norm, nonlinearity, convolution."""
 
     def __init__(
         self,
@@ -120,10 +103,10 @@ class ResidualBlock(nn.Module):
 
 
 class Stem(nn.Module):
-    """Images (n, C, H, W), cut into patches, through a convolution over 3 x 3 of them.
+    """Cut images (n, C, H, W) into patches and convolve 3 x 3 of them.
 
-    Patches at the right and lower border are filled up with zeros. (One convolution with a
-    stride does the same; on a CPU it takes seven times as long.)
+    Zeros fill the patches at the right and lower border. One convolution with a stride computes
+    the same, but takes seven times as long on a CPU.
     """
 
     def __init__(self, task: Task, channels: int, layers: Layers) -> None:
@@ -139,7 +122,7 @@ class Stem(nn.Module):
 
 
 class Unpatchify(nn.Module):
-    """Maps (n, C side^2, h, w) to images (n, C, H, W): what `Stem` does, undone."""
+    """Turn maps (n, C side^2, h, w) into images (n, C, H, W), the inverse of cutting patches."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -152,99 +135,14 @@ class Unpatchify(nn.Module):
 
 
 class ToFloat32(nn.Module):
-    """At least single precision, for what blocks keep adding to."""
+    """Raise maps to single precision at least, because many blocks add to them."""
 
     def forward(self, h: Tensor) -> Tensor:
         return h.to(torch.promote_types(h.dtype, torch.float32))
 
 
-def cnn(
-    task: Task, *, blocks: int, channels: int, activation: Activation, rate: float, layers: Layers
-) -> Classifier:
-    """Return a classifier of plain convolutional blocks."""
-    return Classifier(
-        task,
-        stem=nn.Sequential(Stem(task, channels, layers), norm(channels), Nonlinearity(activation)),
-        blocks=[
-            ConvBlock(channels, activation=activation, rate=rate, layers=layers)
-            for _ in range(blocks)
-        ],
-        shape=map_shape(task, channels),
-        summary=GlobalAvgPool(),
-        rate=rate,
-        layers=layers,
-    )
-
-
-def resnet(
-    task: Task,
-    *,
-    blocks: int,
-    channels: int,
-    activation: Activation,
-    rate: float,
-    layers: Layers,
-    block: Callable[..., nn.Module] = ResidualBlock,
-    kind: type[Classifier] = Classifier,
-) -> Classifier:
-    """Return a classifier whose blocks add to one stream of maps."""
-    return kind(
-        task,
-        stem=nn.Sequential(Stem(task, channels, layers), ToFloat32()),
-        blocks=[
-            block(channels, activation=activation, rate=rate, layers=layers) for _ in range(blocks)
-        ],
-        shape=map_shape(task, channels),
-        summary=nn.Sequential(norm(channels), Nonlinearity(activation), GlobalAvgPool()),
-        rate=rate,
-        layers=layers,
-    )
-
-
 def to_map(inputs: tuple[int, ...], shape: tuple[int, int, int]) -> list[nn.Module]:
-    """Return the layers that make features (F,) a map of ``shape``; none where they are one."""
+    """Return the layers from features (F,) to a map of ``shape``; none for activations on maps."""
     if len(inputs) == 3:
         return []
     return [nn.Linear(inputs[0], math.prod(shape)), nn.Unflatten(1, shape)]
-
-
-def small_decoder(task: Task, inputs: tuple[int, ...], width: int) -> nn.Sequential:
-    """Return two convolutions of which the second draws whole patches of pixels.
-
-    Args:
-        task: says the shape of images.
-        inputs: shape of an activation, (F,) or (F, h, w).
-        width: eight times the channels between the convolutions.
-    """
-    channels = max(1, width // 8)
-    start = map_shape(task, channels) if len(inputs) == 1 else inputs
-    return nn.Sequential(
-        *to_map(inputs, map_shape(task, channels)),
-        norm(start[0]),
-        convolution(start[0], channels),
-        norm(channels),
-        nn.ReLU(),
-        convolution(channels, task.shape[0] * patch(task) ** 2),
-        Unpatchify(task),
-    )
-
-
-def resnet_decoder(task: Task, inputs: tuple[int, ...], width: int) -> nn.Sequential:
-    """Return a ResNet-18 run backwards: two residual blocks a size, and nearest upsampling.
-
-    The stages have ``width``, 1/2, 1/4 and 1/8 of it as channels, at an eighth of the image's
-    size to the whole. Features (F,) start at an eighth; maps at the stage of their size.
-    """
-    colours, height, across = task.shape
-    eighth = (width, math.ceil(height / 8), math.ceil(across / 8))
-    layers = to_map(inputs, eighth)
-    channels, h, w = eighth if len(inputs) == 1 else inputs
-    doublings = math.ceil(math.log2(max(height / h, across / w)))
-    for left in range(doublings, -1, -1):
-        wanted = max(1, min(width, width // 8 * 2**left))
-        layers.append(nn.Conv2d(channels, wanted, 1))
-        if left < doublings:
-            layers.append(nn.Upsample((math.ceil(height / 2**left), math.ceil(across / 2**left))))
-        layers += [ResidualBlock(wanted), ResidualBlock(wanted)]
-        channels = wanted
-    return nn.Sequential(*layers, norm(channels), nn.ReLU(), convolution(channels, colours))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bench.datasets.base import Split, Task, derive_seed
 
 from .base import Prerequisite
-from .neural import DeepMethod, Prerequisites, copied, take
+from .neural import DeepMethod, DeepParams, Prerequisites, copied, take
 from .standard import Standard
 
 
@@ -19,14 +19,18 @@ class Ensemble(DeepMethod[nn.ModuleList]):
 
     The paper trains as many copies as its recursion is deep. Member 0 is the `standard`
     network of the same seed.
+
+    Args:
+        size: number of networks.
     """
 
     name = "ensemble"
     source = "arXiv:1612.01474"
     presets: ClassVar = {"smoke": {"size": 2}}
+    minimum: ClassVar = {"size": 1}
 
-    def __init__(self, *, size: int = 8, **inherited: object) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+    def __init__(self, *, size: int = 8, **inherited: Unpack[DeepParams]) -> None:
+        super().__init__(**inherited)
         self.size = size
 
     def prerequisites(self, seed: int) -> dict[str, Prerequisite]:

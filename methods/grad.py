@@ -1,10 +1,12 @@
-"""Gradient reversal: features that an adversary cannot read a protected attribute from."""
+"""Adversarial debiasing: features from which no adversary can read a protected attribute."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +15,12 @@ from torch.nn import functional
 from bench.datasets.base import Split, Task
 
 from .nets import Classifier
-from .neural import DeepMethod, Prerequisites
-from .training import cross_entropy
+from .neural import DeepMethod, DeepParams, Prerequisites
+from .training import Batch, cross_entropy
 
 
 class GradientReversal(torch.autograd.Function):
-    """The identity, whose gradient comes back times -strength."""
+    """The identity; its backward pass multiplies the gradient by -strength."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, strength: float) -> Tensor:
@@ -49,24 +51,32 @@ class Grad(DeepMethod[AdversarialDebiasing]):
 
     L = -log p(y|f(x)) - w_a log p(a|adversary(h_L)), where the gradient of the second term
     reaches f times -``strength``, which rises from 0 as in Ganin and Lempitsky 2015
-    (arXiv:1409.7495): the adversary learns to read a, and f learns to hide it. Both values of
-    an attribute weigh alike, w_a: unweighted, f found it easiest to be confidently wrong about
-    the rare one, and forgot its task.
+    (arXiv:1409.7495): the adversary learns to read a, and f learns to hide it. The weights w_a
+    make both values of an attribute count the same: without them, f became confidently wrong
+    about the rare value and forgot its task.
 
     The strength was chosen on the validation part of celeba-10k (beard, protecting bald, two
     seeds): at 0.1 the accuracy is 0.877, as without an adversary 0.883, and the adversary's
-    AUROC falls from 0.78 to 0.67; at 1 only the majority is left, 0.845.
+    AUROC falls from 0.78 to 0.67; at 1 f predicts the majority alone, 0.845.
+
+    Args:
+        protect: attributes that the adversary predicts.
+        strength: final factor of the reversed gradient.
     """
 
     name = "grad"
     source = "Raff and Sylvester 2018, arXiv:1807.00199"
-    asked_for = True
+    asked_for = "it needs an attribute to protect"
     presets: ClassVar = {}
 
     def __init__(
-        self, *, protect: tuple[str, ...] = (), strength: float = 0.1, **inherited: object
+        self,
+        *,
+        protect: tuple[str, ...] = (),
+        strength: float = 0.1,
+        **inherited: Unpack[DeepParams],
     ) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+        super().__init__(**inherited)
         self.protect = protect
         self.strength = strength
 
@@ -79,21 +89,31 @@ class Grad(DeepMethod[AdversarialDebiasing]):
     def fit(
         self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
     ) -> Self:
-        # The loop hands over labels and nothing else, so the attributes travel beside them.
-        hidden = [train.attribute(name)[:, None].to(train.y) for name in self.protect]
-        self.weights = [balance(values) for values in hidden]
-        return self.fit_net(replace(train, y=torch.cat([train.y, *hidden], dim=1)), seed)
-
-    def loss(self, net: AdversarialDebiasing, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        targets = y.shape[1] - len(self.protect)
-        h = net.classifier.activations(x)[-1]
-        total = cross_entropy(net.classifier.classify(h), y[:, :targets])
+        hidden = torch.empty(len(train), 0, dtype=torch.long)
         if self.protect:
-            strength = self.strength * (2 / (1 + math.exp(-10 * progress)) - 1)
+            hidden = torch.stack([train.attribute(name) for name in self.protect], dim=1)
+        protected = replace(train, attributes=hidden.long(), attribute_names=self.protect)
+        weights = [balance(values).to(train.x.device) for values in hidden.T]
+        return self.fit_net(protected, seed, partial(self.loss, weights=weights))
+
+    def loss(
+        self, net: AdversarialDebiasing, batch: Batch, weights: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """Return the loss of a batch whose attributes are the protected ones, ().
+
+        Args:
+            net: classifier and adversary.
+            batch: its ``attributes`` are (n, A), in the order of ``protect``.
+            weights: of the values 0 and 1 of each attribute, A times (2,).
+        """
+        h = net.classifier.activations(batch.x)[-1]
+        total = cross_entropy(net.classifier.classify(h), batch.y)
+        if self.protect:
+            strength = self.strength * (2 / (1 + math.exp(-10 * batch.progress)) - 1)
             guess = net.guess(GradientReversal.apply(net.classifier.features(h), strength)).float()
-            for i, weights in enumerate(self.weights):
-                truth = y[:, targets + i]
-                total = total + functional.cross_entropy(guess[:, i], truth, weight=weights)
+            for i, weight in enumerate(weights):
+                truth = batch.attributes[:, i]
+                total = total + functional.cross_entropy(guess[:, i], truth, weight=weight)
         return total
 
     def single_classifier(self) -> nn.Module:
@@ -101,6 +121,6 @@ class Grad(DeepMethod[AdversarialDebiasing]):
 
 
 def balance(values: Tensor) -> Tensor:
-    """Return the weights of 0 and of 1 that make both count alike among ``values``, (2,)."""
+    """Return the weights of 0 and 1, (2,), that give both the same total among ``values``."""
     counts = values.flatten().bincount(minlength=2).clamp(min=1)
     return len(values) / (2 * counts).float()

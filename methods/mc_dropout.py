@@ -1,8 +1,8 @@
-"""Monte Carlo dropout: features stay dropped when predicting, and the passes differ."""
+"""Monte Carlo dropout: every pass of a prediction drops other features."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor
@@ -10,24 +10,28 @@ from torch import Tensor
 from bench.datasets.base import Split
 
 from .base import Prerequisite
-from .dropout import Dropout
+from .dropout import Dropout, DropoutParams
 from .neural import Prerequisites, copied, take
 
 
 class McDropout(Dropout):
     """S passes of a `dropout` network, p(y|x) = 1/S sum_s softmax f(x; mask_s).
 
-    The network is the one that `dropout` trains from the same seed. A mask drops the same
-    features for the whole batch, so that a sample is one classifier.
+    The network is that of `dropout` with the same seed. A mask drops the same features for the
+    whole batch, so that a sample is one classifier.
+
+    Args:
+        samples: number S of passes.
     """
 
     name = "mc_dropout"
     source = "arXiv:1506.02142"
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4}}
+    minimum: ClassVar = {"samples": 1}
 
-    def __init__(self, *, samples: int = 20, **inherited: object) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+    def __init__(self, *, samples: int = 20, **inherited: Unpack[DropoutParams]) -> None:
+        super().__init__(**inherited)
         self.samples = samples
 
     def prerequisites(self, seed: int) -> dict[str, Prerequisite]:

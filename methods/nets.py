@@ -1,4 +1,4 @@
-"""The networks: classifiers of L blocks, and what decodes their activations back to inputs.
+"""The frame of all networks: classifiers of L blocks, and decoders of their activations.
 
 Sizes: N inputs, S samples, T targets, K classes, L hidden blocks, F features. An activation is
 a vector (F,) in an MLP and a map (F, h, w) of F channels in a convolutional net.
@@ -28,14 +28,14 @@ MakeLayer = Callable[[int, int], nn.Module]  # from inputs and outputs, features
 
 
 class Layers(NamedTuple):
-    """What a network is made of: constructors of its layers with weights."""
+    """Constructors of the layers with weights that a network is made of."""
 
     linear: MakeLayer
     convolution: MakeLayer
 
 
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    """Return a convolution 3 x 3 that keeps the size of maps."""
+    """Return a convolution 3 x 3 that preserves the size of maps."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
@@ -70,30 +70,18 @@ class Drop(nn.Module):
         return drop(h, self.rate, self.training)
 
 
-class Block(nn.Module):
-    """Linear, LayerNorm, nonlinearity and dropout: (n, inputs) to (n, F)."""
-
-    def __init__(
-        self, inputs: int, width: int, *, activation: Activation, rate: float, layers: Layers
-    ) -> None:
-        super().__init__()
-        self.linear = layers.linear(inputs, width)
-        self.norm = nn.LayerNorm(width)
-        self.activation = ACTIVATIONS[activation]
-        self.drop = Drop(rate)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.drop(self.activation(self.norm(self.linear(x))), mask)
-
-
 class Classifier(nn.Module):
     """The classifier f: a stem, L blocks and a head, images (n, C, H, W) to logits (n, T, K).
 
     Args:
-        stem: from images to what the first block takes.
-        blocks: all give activations of the same ``shape``, (F,) or (F, h, w), so that they
-            stack and one decoder serves all; they take a dropout mask (F,) or none.
-        summary: from last activations to features (n, F), on which the head is linear.
+        task: gives the shape of images and the number of targets and classes.
+        stem: maps images to the input of the first block.
+        blocks: return activations of the same ``shape``, so that these stack and one decoder
+            serves all; each takes a dropout mask (F,) or None.
+        shape: of an activation, (F,) or (F, h, w).
+        summary: maps last activations to features (n, F), on which the head is linear.
+        rate: of dropout.
+        layers: constructor of the head.
     """
 
     def __init__(
@@ -127,7 +115,7 @@ class Classifier(nn.Module):
         return self.classify(_last(self.steps(x)))
 
     def features(self, h: Tensor) -> Tensor:
-        """Return what the head sees, (n, F), of last activations (n, F) or (n, F, h, w)."""
+        """Return the input of the head, (n, F), from last activations (n, F) or (n, F, h, w)."""
         return self.summary(h)
 
     def classify(self, h: Tensor) -> Tensor:
@@ -143,39 +131,17 @@ class Classifier(nn.Module):
 
         Drawn on the CPU, so that every device drops the same features.
         """
-        kept = torch.rand(len(self.blocks), self.shape[0]) >= self.rate
-        return kept / (1 - self.rate)
+        keep = torch.rand(len(self.blocks), self.shape[0]) >= self.rate
+        return keep / (1 - self.rate)
 
     def masked(self, x: Tensor, masks: Tensor) -> Tensor:
-        """Return logits (n, T, K) when every input of the batch goes through the same masks."""
+        """Return logits (n, T, K) with the same dropout masks (L, F) for every input."""
         return self.classify(_last(self.steps(x, masks.to(x.device))))
 
 
 def _last(steps: Iterator[Tensor]) -> Tensor:
-    """Return the last tensor, without holding on to those before."""
+    """Return the last tensor; earlier ones are freed on the way."""
     return deque(steps, maxlen=1).pop()
-
-
-def mlp(
-    task: Task,
-    *,
-    blocks: int,
-    width: int,
-    activation: Activation = "relu",
-    rate: float = 0.0,
-    layers: Layers = PLAIN,
-) -> Classifier:
-    """Return a classifier on pixels whose activations are vectors of ``width`` features."""
-    sizes = [math.prod(task.shape)] + [width] * (blocks - 1)
-    return Classifier(
-        task,
-        stem=nn.Flatten(),
-        blocks=[Block(n, width, activation=activation, rate=rate, layers=layers) for n in sizes],
-        shape=(width,),
-        summary=nn.Identity(),
-        rate=rate,
-        layers=layers,
-    )
 
 
 class Decoder(nn.Module):
@@ -188,9 +154,9 @@ class Decoder(nn.Module):
         self.layers = layers
 
     def forward(self, h: Tensor) -> Tensor:
-        several = h.shape[: -len(self.inputs)]
+        leading = h.shape[: -len(self.inputs)]
         images = self.layers(h.reshape(-1, *self.inputs)).sigmoid()
-        return images.reshape(*several, *self.shape)
+        return images.reshape(*leading, *self.shape)
 
 
 class Decodable(nn.Module):
@@ -210,5 +176,5 @@ def pick(activations: Tensor, layers: Tensor) -> Tensor:
 
 
 def squared_error(decoded: Tensor, x: Tensor) -> Tensor:
-    """Squared error summed over pixels and averaged over inputs, up to constants -log p(x|h)."""
+    """Squared error, sum over pixels and mean over inputs: -log p(x|h) up to constants."""
     return (decoded.float() - x).square().sum() / len(x)

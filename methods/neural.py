@@ -1,32 +1,53 @@
-"""What the trained networks share: the recipe, the state, and the single classifier."""
+"""Base classes of methods that train a network: recipe, state and single classifier."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import ClassVar, Generic, Self, TypeVar, cast
+from functools import partial
+from typing import ClassVar, Generic, Self, TypedDict, TypeVar, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from bench.datasets.base import Split, Task
 
-from .backbones import Backbone, make_classifier
+from .backbones import BACKBONES, make_classifier
 from .base import Method, Outputs, State
 from .nets import PLAIN, Activation, Classifier, Layers
-from .training import Precision, Recipe, cross_entropy, seeded, train
+from .training import Batch, Loss, Precision, Recipe, cross_entropy, seeded, train
 
 Net = TypeVar("Net", bound=nn.Module)
 Prerequisites = Mapping[str, Sequence[Method]]
 
 
+class NeuralParams(TypedDict, total=False):
+    """Keyword arguments of `NeuralMethod`."""
+
+    epochs: int
+    min_updates: int
+    batch: int
+    lr: float
+    weight_decay: float
+    clip: float
+    precision: Precision
+
+
 class NeuralMethod(Method, Generic[Net]):
     """A method that trains one `nn.Module`; a subclass writes `build` and, mostly, `loss`.
 
-    ``epochs`` passes over the data are made, or as many as ``min_updates`` gradient steps take:
-    so one setting serves a thousand inputs and fifty thousand.
+    Args:
+        epochs: least number of passes over the training data.
+        min_updates: least number of gradient steps, so that one setting serves a thousand inputs
+            and fifty thousand.
+        batch: largest number of inputs in a gradient step; small data has smaller batches.
+        lr: peak of the one-cycle learning rate.
+        weight_decay: of AdamW.
+        clip: largest Euclidean norm of the gradient of all weights.
+        precision: of the matrix products in training; "auto" is bfloat16 where the device has
+            units for it.
     """
 
     presets: ClassVar = {
@@ -34,6 +55,7 @@ class NeuralMethod(Method, Generic[Net]):
         "laptop": {},
         "paper": {"epochs": 50},
     }
+    minimum: ClassVar = {"epochs": 1, "min_updates": 0, "batch": 1, "lr": 0, "weight_decay": 0}
     net: Net | None = None
 
     def __init__(
@@ -59,9 +81,9 @@ class NeuralMethod(Method, Generic[Net]):
     def build(self, task: Task) -> Net:
         """Return the untrained network; the global generator is seeded."""
 
-    def loss(self, net: Net, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        """Return what is minimised; by default eq. 1 with no regulariser, the cross entropy."""
-        return cross_entropy(net(x), y)
+    def loss(self, net: Net, batch: Batch) -> Tensor:
+        """Return the loss of a batch, (); by default eq. 1 without a regulariser: cross entropy."""
+        return cross_entropy(net(batch.x), batch.y)
 
     def recipe(self) -> Recipe:
         """Return the parameters of the training loop."""
@@ -80,18 +102,22 @@ class NeuralMethod(Method, Generic[Net]):
     ) -> Self:
         return self.fit_net(train, seed)
 
-    def fit_net(self, split: Split, seed: int) -> Self:
-        """Initialise and train a network where the data is."""
+    def fit_net(
+        self, split: Split, seed: int, loss: Callable[[Net, Batch], Tensor] | None = None
+    ) -> Self:
+        """Initialise and train a network on the device of the data.
+
+        Args:
+            split: the training part.
+            seed: of the initial weights and of the order of the data.
+            loss: `loss` by default; a method whose loss needs more than the network and the
+                batch hands over ``partial(self.loss, ...)``.
+        """
         with seeded(torch.device("cpu"), "weights", seed):
             net = self.build(split.task)
         net.to(split.x.device)
-        self.epoch_seconds = train(
-            net,
-            lambda x, y, progress: self.loss(net, x, y, progress),
-            split,
-            self.recipe(),
-            seed=seed,
-        )
+        of_batch: Loss = partial(loss or self.loss, net)
+        self.epoch_seconds = train(net, of_batch, split, self.recipe(), seed=seed)
         self.net = net
         return self
 
@@ -106,41 +132,59 @@ class NeuralMethod(Method, Generic[Net]):
         return {"net": {name: t.detach().cpu().clone() for name, t in tensors.items()}}
 
     def load_state(self, state: State, task: Task) -> Self:
-        with torch.random.fork_rng(devices=[]):  # building draws numbers nobody should miss
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and then replaced
             net = self.build(task)
         net.load_state_dict(cast(dict[str, Tensor], state["net"]))
         self.net = net.eval()
         return self
 
 
+class DeepParams(NeuralParams, total=False):
+    """Keyword arguments of `DeepMethod`."""
+
+    backbone: str
+    blocks: int
+    width: int
+    channels: int
+    conv_min_updates: int
+    activation: Activation
+
+
 class DeepMethod(NeuralMethod[Net]):
     """A method whose classifier f has L blocks of F features.
 
-    ``backbone`` is what the blocks are: layers of an MLP on pixels with ``width`` features, or of
-    a net on maps of ``channels``: convolutions (cnn), residual blocks (resnet), or reversible
-    ones (revnet), which train in the memory of one block. Nets on maps share their weights among
-    places and learn more slowly: they make ``conv_min_updates`` gradient steps at least. On speech
-    commands (validation part, cnn) 400, 1200 and 2400 give a negative log likelihood of 1.02,
-    0.63 and 0.76.
+    Nets on maps share weights among places and learn more slowly, so they make more gradient
+    steps: on speech commands (validation part, cnn) 400, 1200 and 2400 give a negative log
+    likelihood of 1.02, 0.63 and 0.76.
+
+    Args:
+        backbone: kind of block: layers on pixels (mlp), or on maps: convolutions (cnn), residual
+            blocks (resnet), or reversible ones (revnet), which train in the memory of one block.
+        blocks: number L of blocks.
+        width: features of a block of an mlp.
+        channels: channels of a block on maps.
+        conv_min_updates: least number of gradient steps of a net on maps.
+        activation: nonlinearity of the blocks.
     """
 
     presets: ClassVar = {
         "smoke": {"blocks": 3, "width": 32, "channels": 8, "conv_min_updates": 20},
         "paper": {"channels": 64},
     }
+    minimum: ClassVar = {"blocks": 1, "width": 1, "channels": 1, "conv_min_updates": 0}
 
     def __init__(
         self,
         *,
-        backbone: Backbone = "mlp",
+        backbone: str = "mlp",
         blocks: int = 8,
         width: int = 256,
         channels: int = 32,
         conv_min_updates: int = 1200,
         activation: Activation = "relu",
-        **inherited: object,
+        **inherited: Unpack[NeuralParams],
     ) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+        super().__init__(**inherited)
         self.backbone = backbone
         self.blocks = blocks
         self.width = width
@@ -148,9 +192,16 @@ class DeepMethod(NeuralMethod[Net]):
         self.conv_min_updates = conv_min_updates
         self.activation = activation
 
+    @classmethod
+    def choices(cls, parameter: str) -> tuple[str, ...]:
+        return BACKBONES.names() if parameter == "backbone" else super().choices(parameter)
+
+    def code_modules(self) -> tuple[str, ...]:
+        return (*super().code_modules(), BACKBONES[self.backbone].module)
+
     def recipe(self) -> Recipe:
         recipe = super().recipe()
-        if self.backbone == "mlp":
+        if not BACKBONES[self.backbone].on_maps:
             return recipe
         return replace(recipe, min_updates=max(recipe.min_updates, self.conv_min_updates))
 
@@ -176,16 +227,20 @@ class DeepMethod(NeuralMethod[Net]):
 def take(
     method: Method, prerequisites: Prerequisites | None, key: str, count: int
 ) -> list[NeuralMethod]:
-    """Return the prerequisites found under ``key``, or say that they were not handed over."""
-    found = list((prerequisites or {}).get(key, ()))
-    if len(found) != count:
+    """Return the fitted methods under ``key``.
+
+    Raises:
+        ValueError: there are not ``count`` of them.
+    """
+    fitted = list((prerequisites or {}).get(key, ()))
+    if len(fitted) != count:
         raise ValueError(
             f"{method.name}: fit() needs {count} fitted {key!r} as its prerequisites() say, "
-            f"and was given {len(found)}"
+            f"and was given {len(fitted)}"
         )
-    return cast(list[NeuralMethod], found)
+    return cast(list[NeuralMethod], fitted)
 
 
 def copied(method: NeuralMethod[Net]) -> Net:
-    """Return the method's network as a copy of its own."""
+    """Return a copy of the method's network."""
     return deepcopy(method.fitted(method.net))

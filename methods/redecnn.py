@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor
 
-from .decnn import DecodableMethod
+from .decnn import NO_COMPOSITION, CompositionLoss, DecodableMethod, DecodableParams
 from .nets import Decodable, pick, squared_error
-from .training import cross_entropy
-
-Watch = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+from .training import Batch, cross_entropy
 
 
 class ReDecNN(DecodableMethod):
@@ -25,19 +22,27 @@ class ReDecNN(DecodableMethod):
     accuracy 0.981 against 0.978, squared error of the first decodings 13 to 16 against 19 to 23.
 
     rgb_beta_scale = 0.1 and the 1000 updates that `laptop` makes at least were chosen on validation
-    data of celeba-10k (one seed): the lowest squared error at which the 40 attributes are told as
-    well as by `standard` (accuracy 0.855). At beta 0.0167, 0.005 and 0.001 accuracy is 0.843,
-    0.860 and 0.864, the squared error 67, 72 and 87; and "Beard" alone at 0.0167 is told by 0.874
-    after 675 updates and by 0.885 after 1000 (`standard` 0.884).
+    data of celeba-10k (one seed): the lowest squared error at which the 40 attributes are predicted
+    as accurately as by `standard` (0.855). At beta 0.0167, 0.005 and 0.001 accuracy is 0.843,
+    0.860 and 0.864, the squared error 67, 72 and 87; accuracy on "Beard" alone at 0.0167 is 0.874
+    after 675 updates and 0.885 after 1000 (`standard` 0.884).
 
-    The answer is f(x). Its S samples are classifiers drawn from the tree: a path of D layers
-    each, drawn once for the whole batch, and the class of its last decoded activation.
+    The point prediction is f(x). The S samples are classifiers drawn from the tree: each is a path
+    of D layers, drawn once for the whole batch, and classifies its last decoded activation.
+
+    Args:
+        depth: depth D of the recursion.
+        alpha: weight of a depth relative to the one above it.
+        ramp: share of the updates during which alpha rises from 0 to its value.
+        min_weight: weight alpha^d below which training leaves a depth out.
+        samples: number S of paths.
     """
 
     name = "redecnn"
     source = "arXiv:2106.00769"
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4, "depth": 2}}
+    minimum: ClassVar = {"depth": 1, "alpha": 0, "ramp": 0, "min_weight": 0, "samples": 1}
 
     def __init__(
         self,
@@ -47,9 +52,9 @@ class ReDecNN(DecodableMethod):
         ramp: float = 0.5,
         min_weight: float = 1e-3,
         samples: int = 20,
-        **inherited: object,
+        **inherited: Unpack[DecodableParams],
     ) -> None:
-        super().__init__(**inherited)  # type: ignore[arg-type]
+        super().__init__(**inherited)
         self.depth = depth
         self.alpha = alpha
         self.ramp = ramp
@@ -57,23 +62,31 @@ class ReDecNN(DecodableMethod):
         self.samples = samples
 
     def alpha_at(self, progress: float) -> float:
-        """Return alpha as it rises from 0 to its value over the first ``ramp`` of the updates.
+        """Return alpha, which rises linearly from 0 over the first ``ramp`` of the updates.
 
-        Without the rise, deep decodings of an untrained decoder drown the classifier's own loss.
+        Without the ramp, deep decodings of an untrained decoder drown the classifier's own loss.
         """
         return self.alpha if progress >= self.ramp else self.alpha * progress / self.ramp
 
     def depth_at(self, progress: float) -> int:
-        """Return how many depths weigh more than ``min_weight``; those beyond cost as much."""
+        """Return the number of depths that weigh more than ``min_weight``; all cost the same."""
         alpha = self.alpha_at(progress)
         return sum(alpha**d > self.min_weight for d in range(1, self.depth + 1))
 
-    def loss(self, net: Decodable, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        depth = self.depth_at(progress)
-        layers = torch.randint(self.blocks, (depth, len(x)), device=x.device)
-        watch = self.watched if self.is_watched and depth else None
-        alpha, beta = self.alpha_at(progress), self.beta_for(x)
-        return recursive_loss(net, x, y, layers, alpha=alpha, beta=beta, watch=watch)
+    def loss(
+        self, net: Decodable, batch: Batch, composition: CompositionLoss = NO_COMPOSITION
+    ) -> Tensor:
+        depth = self.depth_at(batch.progress)
+        layers = torch.randint(self.blocks, (depth, len(batch.x)), device=batch.x.device)
+        return recursive_loss(
+            net,
+            batch.x,
+            batch.y,
+            layers,
+            alpha=self.alpha_at(batch.progress),
+            beta=self.beta_for(batch.x),
+            composition=composition,
+        )
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
@@ -89,34 +102,31 @@ def recursive_loss(
     *,
     alpha: float,
     beta: float,
-    watch: Watch | None = None,
+    composition: CompositionLoss = NO_COMPOSITION,
 ) -> Tensor:
-    """Return eq. 5, averaged over the batch, for given layers (D, n).
-
-    ``watch`` adds to it, from the inputs, all decodings, what f says of them, and their weights.
-    """
+    """Return eq. 5 for given layers (D, n), averaged over the batch, plus ``composition``, ()."""
     f, g = net.classifier, net.decoder
     h = f.activations(x)
     total = cross_entropy(f.classify(h[-1]), y)
-    images, said = [], []
-    for d, chosen in enumerate(layers, start=1):
-        decoded = g(pick(h, chosen))
+    images, outputs = [], []
+    for d, layer in enumerate(layers, start=1):
+        decoded = g(pick(h, layer))
         h = f.activations(decoded)
         logits = f.classify(h[-1])
         total = total + alpha**d * (cross_entropy(logits, y) + beta * squared_error(decoded, x))
         images.append(decoded)
-        said.append(logits)
-    if watch is not None:
+        outputs.append(logits)
+    if composition and images:
         weights = alpha ** torch.arange(1.0, len(layers) + 1, device=x.device)
-        total = total + watch(x, torch.stack(images), torch.stack(said), weights)
+        total = total + composition(x, torch.stack(images), torch.stack(outputs), weights)
     return total
 
 
 def classify_paths(net: Decodable, x: Tensor, paths: Tensor) -> Tensor:
-    """Return the logits (S, n, T, K) at the end of every path; ``paths`` (S, D) holds layers.
+    """Return the logits (S, n, T, K) at the end of every path of layers (S, D).
 
     Paths with a common beginning share its images: at each depth every distinct beginning is
-    decoded and classified once, all of them as one large batch.
+    decoded once, and all of them form one large batch.
     """
     f, g = net.classifier, net.decoder
     images, parent = x.unsqueeze(0), torch.zeros(len(paths), dtype=torch.long)

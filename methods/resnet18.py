@@ -1,4 +1,4 @@
-"""ResNet-18: a larger network than the others here, for them to be composed with."""
+"""ResNet-18: a larger classifier that other methods are composed with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import resnet18
 
 from bench.datasets.base import Task
 
@@ -22,10 +21,12 @@ class ResNetClassifier(nn.Module):
     """torchvision's ResNet-18 from images (n, C, H, W) to logits (n, T, K).
 
     Images too small to be halved five times are enlarged: on one pixel, a bfloat16 convolution
-    with stride 2 reads uninitialised memory on a CPU (torch 2.11; gradients of 1e34 were seen).
+    with stride 2 reads uninitialised memory on a CPU (torch 2.11; observed gradients of 1e34).
     """
 
     def __init__(self, task: Task) -> None:
+        from torchvision.models import resnet18  # seconds that only this method needs
+
         super().__init__()
         self.outputs = (len(task.targets), len(task.classes))
         self.body = resnet18(weights=None)
@@ -49,14 +50,14 @@ class ResNetClassifier(nn.Module):
 
 
 class ResNet18(NeuralMethod[ResNetClassifier]):
-    """torchvision's ResNet-18 with random weights at first; it takes images of any channels.
+    """torchvision's ResNet-18 from random initial weights, for images of any number of channels.
 
-    The classifier m of the paper's table 5. It is run by itself only where it is named.
+    The classifier m of the paper's table 5; "all" leaves it out.
     """
 
     name = "resnet18"
     source = "arXiv:1512.03385"
-    asked_for = True
+    asked_for = "it serves others as the classifier m of equation 7"
     presets: ClassVar = {
         "smoke": {"min_updates": 5},
         "laptop": {"epochs": 4},

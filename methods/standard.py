@@ -1,4 +1,4 @@
-"""One network and its softmax: what every other method is compared with."""
+"""One network and its softmax: the baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .neural import DeepMethod
 
 
 class Standard(DeepMethod[Classifier]):
-    """The classifier f of L blocks, trained by cross entropy: eq. 1 with no regulariser."""
+    """The classifier f of L blocks, trained by cross entropy: eq. 1 without a regulariser."""
 
     name = "standard"
     source = "arXiv:2106.00769"

@@ -1,6 +1,6 @@
-"""The one training loop that every neural method shares.
+"""The training loop of every neural method.
 
-Data stays resident as bytes; a batch is gathered by index and only then turned into floats.
+Data stays on the device as bytes; only a batch, gathered by index, becomes floats.
 Nothing in the loop waits for the device: losses are summed there and read once an epoch.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,27 @@ from bench.datasets.base import Split, derive_seed
 
 Precision = Literal["auto", "float32", "bfloat16"]
 SMALL_BATCH = 128
-Loss = Callable[[Tensor, Tensor, float], Tensor]  # batch x, labels y, share of the updates done
+
+
+class Batch(NamedTuple):
+    """What one update learns from, and how far training is.
+
+    Args:
+        x: inputs (n, C, H, W), float32 in [0, 1].
+        y: labels (n, T).
+        attributes: further attributes of the inputs, (n, A); A is 0 where the data has none.
+        progress: share of all updates done so far, in [0, 1).
+        n_train: number of inputs in the training part.
+    """
+
+    x: Tensor
+    y: Tensor
+    attributes: Tensor
+    progress: float
+    n_train: int
+
+
+Loss = Callable[[Batch], Tensor]
 
 on_epoch: ContextVar[Callable[[int, int], None] | None] = ContextVar("on_epoch", default=None)
 """Called with (epochs done, epochs in all) after every epoch, if set."""
@@ -42,13 +62,13 @@ class Recipe:
     precision: Precision
 
 
-def batch_size(wanted: int, n: int) -> int:
-    """Return the largest power of two up to ``wanted`` that makes 16 batches of n inputs."""
-    return min(wanted, n, max(16, 2 ** int(math.log2(max(1, n // 16)))))
+def batch_size(largest: int, n: int) -> int:
+    """Return the largest power of two up to ``largest`` that makes 16 batches of n inputs."""
+    return min(largest, n, max(16, 2 ** int(math.log2(max(1, n // 16)))))
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
-    """Say whether matrix products in bfloat16 run on units of their own there."""
+    """Return whether the device has units for matrix products in bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
@@ -63,7 +83,7 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
 
 
 def one_cycle(progress: float, peak: float) -> float:
-    """Return the learning rate when a share ``progress`` of the updates is done.
+    """Return the learning rate after a share ``progress`` of the updates.
 
     Half a cosine up from peak / 25 during the first 30 %, then half a cosine down to about 0.
     """
@@ -82,7 +102,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 @contextmanager
 def seeded(device: torch.device, *parts: object) -> Iterator[None]:
-    """Seed the global generators from names, and put them back afterwards."""
+    """Seed the global generators from names, and restore them afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive_seed(*parts))
         yield
@@ -90,9 +110,9 @@ def seeded(device: torch.device, *parts: object) -> Iterator[None]:
 
 @contextmanager
 def threads_for(size: int) -> Iterator[None]:
-    """Use one CPU thread for small batches: sharing their little work out costs more than it saves.
+    """Use one CPU thread for small batches, which are too little work to share.
 
-    On a machine that is busy with something else it costs forty times more.
+    On a busy machine, threads that wait for each other take forty times as long.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1 if size <= SMALL_BATCH else before)
@@ -103,7 +123,7 @@ def threads_for(size: int) -> Iterator[None]:
 
 
 def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int) -> float:
-    """Minimise ``loss`` over the parameters of ``net`` in place; the median seconds of an epoch.
+    """Minimise ``loss`` over the parameters of ``net`` in place; return the median epoch's seconds.
 
     The same seed gives the same parameters, bit for bit on one CPU with one number of threads.
 
@@ -115,7 +135,8 @@ def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int
     epochs = max(recipe.epochs, math.ceil(recipe.min_updates / steps))
     step = Step(net, loss, recipe, split.x.device)
     labels = split.y.long()
-    order = torch.Generator().manual_seed(derive_seed("order", seed))  # alike on every device
+    attributes = split.y[:, :0] if split.attributes is None else split.attributes.to(split.x.device)
+    order = torch.Generator().manual_seed(derive_seed("order", seed))  # the same on every device
     seconds = []
     net.train()
     with threads_for(size), seeded(split.x.device, "training", seed):
@@ -123,9 +144,10 @@ def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int
             start = time.perf_counter()
             rows = torch.randperm(len(split), generator=order).to(split.x.device)
             total = torch.zeros((), device=split.x.device)
-            for i, batch in enumerate(rows[: steps * size].split(size)):
+            for i, part in enumerate(rows[: steps * size].split(size)):
                 progress = (epoch * steps + i) / (epochs * steps)
-                total += step(split.floats(batch), labels[batch], progress)
+                x, y, others = split.floats(part), labels[part], attributes[part]
+                total += step(Batch(x, y, others, progress, len(split)))
             check_finite(total.item(), epoch, epochs)
             seconds.append(time.perf_counter() - start)
             if report := on_epoch.get():
@@ -145,17 +167,17 @@ class Step:
             self.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )
         dtype = resolve_precision(recipe.precision, device)
-        # Entered anew in every step: leaving it is what drops the last step's bfloat16 weights.
+        # Every step enters it anew: leaving it drops the bfloat16 copies of the last weights.
         self.autocast = torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
 
-    def __call__(self, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
         """Update and return the loss before it, still on its device."""
         with self.autocast:
-            loss = self.loss(x, y, progress)
+            loss = self.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip, foreach=True)
-        self.optimizer.param_groups[0]["lr"] = one_cycle(progress, self.recipe.lr)
+        self.optimizer.param_groups[0]["lr"] = one_cycle(batch.progress, self.recipe.lr)
         self.optimizer.step()
         return loss.detach()
 

@@ -1,5 +1,8 @@
 """Backbones and decoders of every method: shapes, reversibility, and the memory it saves."""
 
+import sys
+from importlib import import_module
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,14 +11,18 @@ from torch.autograd.graph import saved_tensors_hooks
 from bench.commands.check import CHECKS, Trial
 from bench.datasets.base import Task
 from bench.datasets.errors import BenchError
-from bench.methods.backbones import CONVOLUTIONAL, make_classifier, make_decoder
+from bench.discover import choose
+from bench.errors import UnknownNameError
+from bench.methods.backbones import BACKBONES, make_classifier
+from bench.methods.backbones.revnet import ReversibleBlock
 from bench.methods.bayes import Bayes
 from bench.methods.bayes_layers import BayesConvolution, BayesLayer, complexity, drawn_weights
 from bench.methods.decnn import DecNN
+from bench.methods.decoders import DECODERS, make_decoder
 from bench.methods.nets import Layers, convolution
 from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
-from bench.methods.revnet import ReversibleBlock
 from bench.methods.standard import Standard
+from bench.store.code import code_digest
 
 TINY = {"blocks": 2, "channels": 8, "epochs": 1, "min_updates": 2, "conv_min_updates": 2}
 PAIRS = [
@@ -26,7 +33,8 @@ SHAPES = {  # of images, and the size of the maps made of them
     (1, 4, 4): (4, 4), (1, 8, 8): (8, 8), (1, 28, 28): (10, 10), (1, 40, 31): (14, 11),
     (3, 32, 32): (8, 8), (3, 64, 64): (8, 8),
 }  # fmt: skip
-every_backbone = pytest.mark.parametrize("backbone", CONVOLUTIONAL)
+ON_MAPS = [name for name in BACKBONES.names() if BACKBONES[name].on_maps]
+every_backbone = pytest.mark.parametrize("backbone", ON_MAPS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
@@ -110,7 +118,7 @@ def test_features_of_a_method_are_averages_over_the_map(backbone):
 
 
 @every_shape
-@pytest.mark.parametrize("decoder", ["auto", "mlp", "conv", "resnet"])
+@pytest.mark.parametrize("decoder", ["auto", *DECODERS.names()])
 @pytest.mark.parametrize("backbone", ["mlp", "cnn"])
 def test_every_decoder_reads_every_activation(backbone, decoder, shape):
     f = classifier(backbone, shape=shape)
@@ -198,6 +206,63 @@ def test_paths_through_maps_are_followed_layer_by_layer(backbone):
         for layer in path:
             image = net.decoder(net.classifier.activations(image)[layer])
         torch.testing.assert_close(found, net.classifier(image))
+
+
+# Registration
+
+WIDE = """
+from bench.methods.backbones import backbone
+from bench.methods.backbones.mlp import mlp
+
+@backbone("wide")
+def wide(task, *, features, **settings):
+    return mlp(task, features=2 * features, **settings)
+"""
+
+
+@pytest.fixture
+def wide(tmp_path, monkeypatch):
+    (tmp_path / "wide_backbone.py").write_text(WIDE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(BACKBONES, "_entries", dict(BACKBONES._entries))
+    import_module("wide_backbone")
+    yield
+    del sys.modules["wide_backbone"]
+
+
+def test_a_backbone_is_one_file_that_refits_nothing_else(wide):
+    methods = [Standard(), DecNN(), ReDecNN(backbone="cnn")]
+    before = [code_digest(*method.code_modules()) for method in methods]
+    assert "wide" in Standard.choices("backbone")
+    (choice,) = choose("method", "standard:backbone=wide", {"standard": Standard})
+    net = choice.cls(**choice.params).build(task())
+    assert net.shape == (512,)
+    code_digest.cache_clear()
+    assert before == [code_digest(*method.code_modules()) for method in methods]
+
+
+def test_a_fit_depends_on_the_code_of_its_own_backbone_and_decoder():
+    package = "bench.methods"
+    assert Standard().code_modules() == (f"{package}.standard", f"{package}.backbones.mlp")
+    assert DecNN(backbone="cnn").code_modules() == (
+        f"{package}.decnn", f"{package}.backbones.cnn", f"{package}.decoders.conv",
+    )  # fmt: skip
+    digests = {code_digest(*Standard(backbone=name).code_modules()) for name in BACKBONES.names()}
+    assert len(digests) == len(BACKBONES.names()) == 4
+
+
+def test_two_files_with_one_backbone_are_named(wide):
+    def other() -> None: ...
+
+    with pytest.raises(BenchError, match=r"backbone 'wide': wide_backbone and .*test_backbones"):
+        BACKBONES.register("wide")(other)
+
+
+def test_an_unknown_backbone_is_named():
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet'"):
+        choose("method", "standard:backbone=resnt", {"standard": Standard})
+    with pytest.raises(BenchError, match=r"unknown backbone 'resnt'\. Known: cnn, mlp"):
+        Standard(backbone="resnt").build(task())
 
 
 # Reversible blocks

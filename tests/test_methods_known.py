@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from bench.datasets.base import Split, Task
 from bench.methods import training
+from bench.methods.backbones.mlp import mlp
 from bench.methods.bayes import Bayes
 from bench.methods.bayes_layers import BayesLinear, ScaleMixture, WeightDistribution, drawn_weights
 from bench.methods.chance import Chance
@@ -17,9 +18,10 @@ from bench.methods.dropout import Dropout
 from bench.methods.ensemble import Ensemble
 from bench.methods.linear import Linear
 from bench.methods.mc_dropout import McDropout
-from bench.methods.nets import Decodable, mlp, pick
+from bench.methods.nets import Decodable, pick
 from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
 from bench.methods.standard import Standard
+from bench.methods.training import Batch
 
 TASK = Task((1, 4, 4), ("side", "shade"), ("no", "yes"))
 TINY = {"blocks": 3, "width": 16, "epochs": 1, "min_updates": 10}
@@ -36,6 +38,10 @@ def toy(n: int = 256) -> Split:
     x[..., 2:] += 120 * y[:, 0][:, None, None, None]
     x += 60 * y[:, 1][:, None, None, None]
     return Split(x.byte(), y, TASK, "toy")
+
+
+def batch(data: Split, progress: float = 0.0) -> Batch:
+    return Batch(data.floats(), data.y, data.y[:, :0], progress, len(data))
 
 
 def decodable(seed: int = 0) -> Decodable:
@@ -105,7 +111,7 @@ def test_recursive_loss_is_equation_5_summed_by_hand():
 
 def test_recursive_loss_with_alpha_0_is_the_cross_entropy():
     method, net, data = ReDecNN(alpha=0.0, **TINY_DECODER), decodable(), toy(8)
-    found = method.loss(net, data.floats(), data.y, 1.0)
+    found = method.loss(net, batch(data, 1.0))
     wanted = functional.cross_entropy(net.classifier(data.floats()).flatten(0, 1), data.y.flatten())
     torch.testing.assert_close(found, wanted)
 
@@ -127,7 +133,7 @@ def test_decnn_loss_is_equation_4_summed_by_hand():
     x = data.floats()
     errors = [((net.decoder(h) - x) ** 2).sum() / 5 for h in net.classifier.activations(x)]
     wanted = training.cross_entropy(net.classifier(x), data.y) + 0.02 * sum(errors) / 3
-    torch.testing.assert_close(method.loss(net, x, data.y, 0.0), wanted)
+    torch.testing.assert_close(method.loss(net, batch(data)), wanted)
 
 
 def test_a_share_of_beta_counts_for_images_in_colour():
@@ -191,9 +197,8 @@ def test_the_bound_on_the_evidence_counts_the_complexity_once_an_epoch():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = method.build(TASK)
-    method.inputs = 64
     torch.manual_seed(1)
-    loss = method.loss(net, data.floats(), data.y, 0.0)
+    loss = method.loss(net, batch(data))
     torch.manual_seed(1)
     with drawn_weights(net):
         error = training.cross_entropy(net(data.floats()), data.y)
@@ -247,7 +252,7 @@ def test_mc_dropout_uses_the_weights_of_dropout():
 
 
 def test_a_dropout_mask_is_shared_by_the_batch_and_keeps_the_expected_size():
-    net = mlp(TASK, blocks=3, width=4000, rate=0.25)
+    net = mlp(TASK, blocks=3, features=4000, rate=0.25)
     masks = net.draw_masks()
     assert masks.shape == (3, 4000)
     assert masks.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -255,7 +260,7 @@ def test_a_dropout_mask_is_shared_by_the_batch_and_keeps_the_expected_size():
 
 
 def test_masks_of_ones_are_no_dropout():
-    net, x = mlp(TASK, blocks=3, width=8, rate=0.5).eval(), toy(5).floats()
+    net, x = mlp(TASK, blocks=3, features=8, rate=0.5).eval(), toy(5).floats()
     torch.testing.assert_close(net.masked(x, torch.ones(3, 8)), net(x))
 
 

@@ -58,11 +58,18 @@ def test_views_are_capped_to_a_common_size_by_a_seeded_draw():
     assert len(rows.unique()) == 50
 
 
-def test_more_samples_never_move_an_inlier_of_a_deterministic_method():
-    trial = Trial("standard")
-    whole = trial.predict()
-    assert whole.probs.shape[1] == 1
-    assert torch.equal(scored(all_scores()["vote_entropy"], whole), torch.zeros(90).double())
+@pytest.mark.parametrize("name", [n for n, s in all_scores().items() if s.needs == "samples"])
+def test_more_samples_of_a_deterministic_method_change_no_score(name):
+    once = Trial("standard").predict()
+    assert once.probs.shape[1] == 1
+    often = Prediction(once.probs.repeat(1, 8, 1, 1), once.logits)
+    score = all_scores()[name]
+    torch.testing.assert_close(scored(score, often), scored(score, once), rtol=0, atol=1e-12)
+
+
+def test_a_single_vote_is_never_split():
+    votes = scored(all_scores()["vote_entropy"], Trial("standard").predict())
+    assert torch.equal(votes, torch.zeros(90).double())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import bench.scores
+from bench.errors import BenchError
 from bench.metrics.detection import auroc
 from bench.scores import Score, all_scores, score
 from bench.scores import base as scores_base
@@ -73,7 +74,9 @@ def test_a_new_score_is_one_new_file(monkeypatch, tmp_path):
 def test_two_scores_of_one_name_are_an_error(monkeypatch, tmp_path):
     text = "from bench.scores import Score\nmine = Score('msp', '', '', 'logits', abs)\n"
     add_module(monkeypatch, tmp_path, text)
-    with pytest.raises(ValueError, match="two scores are named 'msp'"):
+    with pytest.raises(
+        BenchError, match=r"two scores are named 'msp': .*posthoc.py and .*; rename one"
+    ):
         all_scores()
 
 

@@ -14,7 +14,7 @@ from bench.datasets.errors import DataError
 from bench.discover import choose, subclasses
 from bench.errors import UnknownNameError
 from bench.methods.base import Method
-from bench.methods.decnn import DecNN
+from bench.methods.decnn import CompositionLoss, DecNN
 from bench.methods.grad import Grad, GradientReversal, balance
 from bench.methods.linear import Linear
 from bench.methods.redecnn import ReDecNN, recursive_loss
@@ -53,43 +53,42 @@ def soft(logits, target):
 @pytest.mark.parametrize("regularise", ["decoded", "input"])
 def test_equation_7_summed_by_hand(regularise):
     method = ReDecNN(compose="linear", regularise=regularise, **TINY)
-    method.composed = m = classifier(1)
+    m = classifier(1)
+    composition = CompositionLoss(m, regularise=regularise)
     model, data, layers = net(method), toy(6), torch.tensor([[0, 1, 2, 2, 1, 0]])
     x, alpha = data.floats(), 0.7
-    found = recursive_loss(model, x, data.y, layers, alpha=alpha, beta=0.02, watch=method.watched)
+    total = recursive_loss(
+        model, x, data.y, layers, alpha=alpha, beta=0.02, composition=composition
+    )
     h = model.classifier.activations(x)
     decoded = torch.cat([model.decoder(h[k, [i]]) for i, k in enumerate(layers[0])])
     target = m(x if regularise == "input" else decoded).softmax(-1)
     plain = recursive_loss(model, x, data.y, layers, alpha=alpha, beta=0.02)
     added = alpha * soft(model.classifier(decoded), target)
-    torch.testing.assert_close(found, plain + added)
+    torch.testing.assert_close(total, plain + added)
 
 
 def test_no_gradient_flows_through_what_m_says_of_a_decoding():
-    method = ReDecNN(compose="linear", **TINY)
-    method.composed = classifier(1)
     x, logits = torch.rand(1, 5, 1, 4, 4, requires_grad=True), torch.zeros(1, 5, 1, 2)
-    found = method.watched(x[0], x, logits.requires_grad_(), torch.ones(1))
+    found = CompositionLoss(classifier(1))(x[0], x, logits.requires_grad_(), torch.ones(1))
     found.backward()
     assert x.grad is None
     assert logits.grad is not None
 
 
 def test_equation_8_is_least_where_m_knows_nothing_and_reaches_the_decoding():
-    method = ReDecNN(protect=("High",), **TINY)
-    method.protected = (classifier(1),)
+    m = classifier(1)
     decoded = torch.rand(1, 64, 1, 4, 4, requires_grad=True)
     logits, weights = torch.zeros(1, 64, 1, 2), torch.tensor([0.5])
-    found = method.watched(decoded[0], decoded, logits, weights)
-    guess = method.protected[0](decoded[0])
+    found = CompositionLoss(protected=(m,))(decoded[0], decoded, logits, weights)
+    guess = m(decoded[0])
     torch.testing.assert_close(found, 0.5 * soft(guess, torch.full_like(guess, 0.5)))
     assert found > 0.5 * torch.tensor(2.0).log()
     assert torch.autograd.grad(found, decoded)[0].abs().sum() > 0
 
 
 def test_one_decoding_of_each_input_stands_for_the_weighted_sum_of_all():
-    method = DecNN(compose="linear", **TINY)
-    method.composed = m = classifier(1)
+    m = classifier(1)
     x = torch.rand(1, 1, 4, 4).expand(20_000, 1, 4, 4)
     decoded = torch.rand(3, 1, 1, 4, 4).expand(3, 20_000, 1, 4, 4)
     logits = torch.randn(3, 1, 1, 2).expand(3, 20_000, 1, 2)
@@ -98,14 +97,13 @@ def test_one_decoding_of_each_input_stands_for_the_weighted_sum_of_all():
         w * soft(said[:1], m(image[:1]).softmax(-1))
         for w, image, said in zip(weights, decoded, logits, strict=True)
     )
-    found = method.watched(x, decoded, logits, weights)
+    found = CompositionLoss(m)(x, decoded, logits, weights)
     torch.testing.assert_close(found, wanted, rtol=0.03, atol=0)
 
 
 @pytest.mark.parametrize("cls", [DecNN, ReDecNN])
 def test_a_method_without_companions_is_left_as_it_was(cls):
     method, data = cls(**TINY), toy(8)
-    assert not method.is_watched
     assert method.prerequisites(0) == {}
     method.fit(data, data, seed=0)
 
@@ -127,7 +125,7 @@ def test_companions_are_asked_for_used_and_let_go(cls):
     }  # fmt: skip
     method.fit(toy(), toy(), seed=4, prerequisites=given)
     alone = cls(**TINY).fit(toy(), toy(), seed=4)
-    assert not method.is_watched
+    assert vars(method).keys() == vars(alone).keys(), "networks of others stay with the method"
     assert all(p.requires_grad for m in given.values() for p in m[0].net.parameters())
     mine, other = method.state()["net"], alone.state()["net"]
     assert mine.keys() == other.keys()

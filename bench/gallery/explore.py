@@ -22,8 +22,9 @@ from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.gallery import examples, privacy
 from bench.gallery.examples import Examples, answer, headline
+from bench.methods.backbones.mlp import Block
 from bench.methods.base import Method
-from bench.methods.nets import ACTIVATIONS, Block, Classifier, Decodable
+from bench.methods.nets import ACTIVATIONS, Classifier, Decodable
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
 from bench.scenarios.base import scored

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from bench.datasets.base import View, fingerprint
@@ -72,9 +73,17 @@ class Adversarial(ShiftScenario):
         """Return the gradient's sign; one gradient serves every strength and every method."""
         kind, key = f"attacks/{victim.data.label}", self._key(victim, rows)
         name = f"fgsm-{victim.label}-s{victim.seed}"
-        entry = None if victim.fitter.force else victim.cache.load(kind, name, key)
-        if entry is not None:
-            return entry.payload["direction"]
+        shape = (len(rows), *victim.test.x.shape[1:])
+
+        def read(payload: Any, note: Mapping[str, Any]) -> Tensor:
+            direction = payload["direction"]
+            if direction.shape != shape or direction.dtype != torch.int8:
+                raise ValueError("it holds no direction of these inputs")
+            return direction.clamp(-1, 1)
+
+        known = None if victim.fitter.force else victim.cache.load(kind, name, key, read)
+        if known is not None:
+            return known
         device = victim.fitter.device
         classifier = victim.fitted().method.single_classifier()
         x, y = victim.test.floats(rows).to(device), victim.test.y[rows].to(device)

@@ -76,6 +76,7 @@ class ShiftScenario(Scenario):
         "laptop": {"cap": 2000},
         "paper": {"cap": 10_000},
     }
+    minimum: ClassVar[Mapping[str, float]] = {"cap": 1}
 
     def __init__(self, *, cap: int = 2000) -> None:
         self.cap = cap

@@ -34,7 +34,7 @@ class Heldout(ShiftScenario):
     source = "Wu et al. 2021, table 3"
     question = "Is it less sure of a kind of input that training left out?"
     tags: ClassVar[frozenset[str]] = frozenset({"heldout", "paper"})
-    asked_for = True
+    asked_for = "it makes a fit for every class or attribute held out"
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"smoke": {"most": 2}}
 
     def __init__(

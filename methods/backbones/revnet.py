@@ -1,7 +1,7 @@
-"""Reversible residual blocks, whose inputs are recomputed from their outputs, not stored.
+"""Reversible residual blocks: the backward pass recomputes their inputs from their outputs.
 
-Gomez et al. 2017, arXiv:1707.04585. The memory that training takes for the blocks no longer
-grows with their number: of L blocks the last output alone is kept.
+Gomez et al. 2017, arXiv:1707.04585. Training stores the output of the last block alone, so its
+memory does not grow with the number of blocks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from torch.autograd.function import once_differentiable
 from bench.datasets.base import Task
 from bench.datasets.errors import BenchError
 
-from .conv import Residual, resnet
-from .nets import PLAIN, Activation, Classifier, Layers
+from ..conv import Residual
+from ..nets import PLAIN, Activation, Classifier, Layers
+from . import backbone
+from .resnet import resnet
 
 
 class ReversibleBlock(nn.Module):
-    """Halves of channels take turns: y_1 = x_1 + F(x_2), y_2 = x_2 + G(y_1)."""
+    """Two halves of the channels: y_1 = x_1 + F(x_2), y_2 = x_2 + G(y_1)."""
 
     def __init__(
         self, channels: int, *, activation: Activation, rate: float, layers: Layers
@@ -42,7 +44,7 @@ class ReversibleBlock(nn.Module):
         return torch.cat([y1, y2], dim=1)
 
     def undo(self, y: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the input that gave ``y``, and the gradients of it and of the parameters."""
+        """Return the input of output ``y``, its gradient, and those of the parameters."""
         (y1, y2), (gradient1, gradient2) = y.chunk(2, dim=1), gradient.chunk(2, dim=1)
         x2, gradient1, of_g = _undo(self.g, y1, y2, gradient1, gradient2)
         x1, gradient2, of_f = _undo(self.f, x2, y1, gradient2, gradient1)
@@ -51,21 +53,21 @@ class ReversibleBlock(nn.Module):
 
 def _undo(
     function: nn.Module,
-    kept: Tensor,
+    same: Tensor,
     changed: Tensor,
-    gradient_kept: Tensor,
+    gradient_same: Tensor,
     gradient_changed: Tensor,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Undo ``changed = before + function(kept)``.
+    """Undo ``changed = before + function(same)``.
 
-    Returns ``before``, the gradient of ``kept`` and those of the parameters.
+    Returns ``before``, the gradient of ``same`` and those of the parameters.
     """
     with torch.enable_grad():
-        kept = kept.detach().requires_grad_()
-        added = function(kept)
-    inputs = [kept, *_learned([function])]
-    found, *of_parameters = torch.autograd.grad(added, inputs, gradient_changed.to(added.dtype))
-    return changed - added.detach(), gradient_kept + found, of_parameters
+        same = same.detach().requires_grad_()
+        added = function(same)
+    inputs = [same, *_learned([function])]
+    through, *of_parameters = torch.autograd.grad(added, inputs, gradient_changed.to(added.dtype))
+    return changed - added.detach(), gradient_same + through, of_parameters
 
 
 def _learned(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
@@ -73,7 +75,7 @@ def _learned(modules: Sequence[nn.Module]) -> list[nn.Parameter]:
 
 
 class Recomputed(torch.autograd.Function):
-    """The outputs of all blocks, of which backward is given the last and recomputes the rest."""
+    """The outputs of all blocks; the backward pass stores the last and recomputes the others."""
 
     @staticmethod
     def forward(
@@ -98,21 +100,21 @@ class Recomputed(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         (h,) = ctx.saved_tensors
         gradient = torch.zeros_like(h)
-        found: list[Tensor] = []
+        of_all: list[Tensor] = []
         with torch.autocast(ctx.device_type, ctx.autocast, enabled=ctx.autocast is not None):
             for block, own in zip(reversed(ctx.blocks), reversed(gradients), strict=True):
                 if own is not None:
                     gradient = gradient + own
                 h, gradient, of_parameters = block.undo(h, gradient)
-                found = [*of_parameters, *found]
-        return None, gradient, *found
+                of_all = [*of_parameters, *of_all]
+        return None, gradient, *of_all
 
 
 class ReversibleClassifier(Classifier):
     """A classifier of reversible blocks.
 
-    It stores activations after all where blocks draw random numbers, as with dropout or
-    distributions over weights: recomputed, they would draw others.
+    Blocks that draw random numbers, as with dropout or distributions over weights, would draw
+    others when recomputed: their activations are stored.
     """
 
     def __init__(self, task: Task, *, rate: float, layers: Layers, **rest: Any) -> None:
@@ -120,7 +122,7 @@ class ReversibleClassifier(Classifier):
         self.recomputes = rate == 0 and layers is PLAIN
 
     def features(self, h: Tensor) -> Tensor:
-        return super().features(h.clone())  # else the stack it is part of is stored with it
+        return super().features(h.clone())  # a view would keep the stack of all activations alive
 
     def steps(self, x: Tensor, masks: Tensor | None = None) -> Iterator[Tensor]:
         if self.recomputes and masks is None and torch.is_grad_enabled():
@@ -130,6 +132,7 @@ class ReversibleClassifier(Classifier):
             yield from super().steps(x, masks)
 
 
+@backbone("revnet", on_maps=True)
 def revnet(task: Task, **settings: Any) -> Classifier:
     """Return a residual classifier that trains in the memory of one block."""
     return resnet(task, block=ReversibleBlock, kind=ReversibleClassifier, **settings)

@@ -1,0 +1,251 @@
+"""The tables of `docs/` that come from the code: `python docs/tables.py` writes them anew.
+
+A page marks the place of a table with `<!-- table: NAME -->` and `<!-- end -->`. A test fails when
+a table in a page is not the one that the code gives.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import click
+
+import bench.scenarios
+from bench import cli, datasets, methods
+from bench.commands.catalogue import Parameter
+from bench.commands.inventory import entries
+from bench.datasets.base import Dataset, Source
+from bench.datasets.corruptions import CORRUPTIONS
+from bench.datasets.named import Named, Value
+from bench.datasets.speech_corruptions import CORRUPTIONS as SPEECH_CORRUPTIONS
+from bench.discover import subclasses, written
+from bench.methods.base import Method
+from bench.presets import DEFAULT, PRESETS
+from bench.scenarios.base import Scenario
+from bench.scores import all_scores
+
+DOCS = Path(__file__).resolve().parent
+PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Lines = Iterable[Sequence[str]]
+TABLES: dict[str, Callable[[], str]] = {}
+
+
+def table(*heads: str) -> Callable[[Callable[[], Lines]], Callable[[], str]]:
+    """Return a decorator that makes a function of lines into the Markdown table of its name."""
+
+    def register(lines: Callable[[], Lines]) -> Callable[[], str]:
+        def text() -> str:
+            rows = [heads, ["---"] * len(heads), *lines()]
+            return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+        TABLES[lines.__name__] = text
+        return text
+
+    return register
+
+
+@table("name", "what it is", "variants", "source")
+def method_table() -> Lines:
+    """Every method."""
+    for name, cls in subclasses(methods, Method).items():
+        variants = (f"`:{key}` ({settings(params)})" for key, params in cls.variants.items())
+        yield code(name), summary(cls), ", ".join(variants), source(cls)
+
+
+@table("method", "parameter", "default", "meaning")
+def method_parameters() -> Lines:
+    """The parameters of each method that `standard` lacks, or has with another default."""
+    shared = {p.name: sizes(p) for p in explained("methods")["standard"]}
+    for name, parameters in explained("methods").items():
+        own = (p for p in parameters if sizes(p) != shared.get(p.name))
+        yield from ((code(name), *cells(p)) for p in own)
+
+
+@table("parameter", "default", "meaning")
+def shared_parameters() -> Lines:
+    """The parameters of `standard`."""
+    yield from map(cells, explained("methods")["standard"])
+
+
+@table("name", "what it is", "kind", "holds", "source")
+def dataset_table() -> Lines:
+    """What can be trained on."""
+    for name, cls in subclasses(datasets, Dataset).items():
+        yield code(name), summary(cls), cls.kind, words(cls.content), source(cls)
+
+
+@table("name", "what it is", "kind", "holds", "source")
+def outlier_table() -> Lines:
+    """What is only tested on."""
+    for name, cls in subclasses(datasets, Source).items():
+        if not issubclass(cls, Dataset):
+            yield code(name), summary(cls), cls.kind, words(cls.content), source(cls)
+
+
+@table("name", "what it does to an image")
+def corruption_table() -> Lines:
+    """Corruptions of images."""
+    yield from ((code(name), summary(function)) for name, function in CORRUPTIONS.items())
+
+
+@table("name", "what it does to a recording")
+def speech_corruption_table() -> Lines:
+    """Corruptions of recordings."""
+    yield from ((code(name), summary(function)) for name, function in SPEECH_CORRUPTIONS.items())
+
+
+@table("name", "question", "tags", "source")
+def scenario_table() -> Lines:
+    """Every scenario."""
+    for name, cls in subclasses(bench.scenarios, Scenario).items():
+        yield code(name), cls.question, ", ".join(map(code, sorted(cls.tags))), source(cls)
+
+
+@table("scenario", "parameter", "default", "meaning")
+def scenario_parameters() -> Lines:
+    """The parameters of every scenario."""
+    for name, parameters in explained("scenarios").items():
+        yield from ((code(name), *cells(p)) for p in parameters)
+
+
+@table("tag", "scenarios")
+def tag_table() -> Lines:
+    """What each tag selects."""
+    known = subclasses(bench.scenarios, Scenario)
+    for tag in sorted({tag for cls in known.values() for tag in cls.tags}):
+        yield code(tag), ", ".join(code(name) for name, cls in known.items() if tag in cls.tags)
+
+
+@table("name", "label", "computed from", "what it is", "source")
+def score_table() -> Lines:
+    """Every uncertainty score."""
+    for name, score in all_scores().items():
+        yield code(name), score.label, score.needs, summary(score.function), plain(score.source)
+
+
+@table("preset", "what it is for")
+def preset_table() -> Lines:
+    """Every preset."""
+    yield from ((code(name), text) for name, text in PRESETS.items())
+
+
+@table("command", "what it does")
+def command_table() -> Lines:
+    """Every command in one line."""
+    for path, command in commands():
+        yield code(f"bench {path}"), plain(command.get_short_help_str(300))
+
+
+def option_lists() -> str:
+    """Return every command with its usage and its options, as Markdown."""
+    return "\n".join(described(path, command) for path, command in commands())
+
+
+TABLES["option_lists"] = option_lists
+
+
+def commands(
+    group: click.Group = cli.main, before: str = ""
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that does something, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
+def described(path: str, command: click.Command) -> str:
+    """Return one command as a section: what it does, how it is called, and its options."""
+    context = click.Context(command, info_name=f"bench {path}")
+    usage = command.get_usage(context).removeprefix("Usage: ").replace("\n", " ")
+    text = f"### bench {path}\n\n{inspect.cleandoc(command.help or '')}\n\n"
+    text += f"    {' '.join(usage.split())}\n\n"
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    lines = [record for p in options if (record := p.get_help_record(context))]
+    if lines:
+        text += "| option | meaning |\n| --- | --- |\n"
+        text += "".join(f"| `{plain(name)}` | {plain(meaning)} |\n" for name, meaning in lines)
+    return text
+
+
+@cache
+def explained(kind: str) -> dict[str, list[Parameter]]:
+    """Return the parameters of everything of one kind, with what `bench list NAME` says of them."""
+    return {entry.name: entry.parameters for entry in entries() if entry.kind == kind}
+
+
+def sizes(parameter: Parameter) -> dict[str, str]:
+    """Return the default of a parameter under each preset, that of a run first."""
+    return {
+        preset: parameter.presets.get(preset, parameter.default)
+        for preset in sorted(PRESETS, key=lambda preset: preset != DEFAULT)
+    }
+
+
+def cells(parameter: Parameter) -> tuple[str, str, str]:
+    """Return name, default and meaning; presets that differ stand behind the default."""
+    (_, default), *presets = sizes(parameter).items()
+    others = ", ".join(f"{preset} {code(value)}" for preset, value in presets if value != default)
+    choices = f" One of {', '.join(map(code, parameter.choices))}." if parameter.choices else ""
+    text = f"{code(default)} ({others})" if others else code(default)
+    return code(parameter.name), text, plain(parameter.meaning) + choices
+
+
+def settings(params: Mapping[str, Value]) -> str:
+    """Return parameters as they are written on the command line."""
+    return ", ".join(code(f"{name}={written(value)}") for name, value in params.items())
+
+
+def summary(thing: object) -> str:
+    """Return the first paragraph of a docstring in one line."""
+    return plain(" ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()))
+
+
+def source(cls: type[Named]) -> str:
+    """Return where a class comes from, with a link to arXiv."""
+    return plain(cls.source)
+
+
+def plain(text: str) -> str:
+    """Return text for a cell: no bars, and arXiv numbers as links."""
+    text = " ".join(text.replace("``", "`").split()).replace("|", "\\|")
+    return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
+
+
+def words(content: frozenset[str]) -> str:
+    """Return what a source holds, in alphabetical order."""
+    return ", ".join(sorted(content))
+
+
+def code(text: str) -> str:
+    """Return text in the type of code."""
+    return f"`{text}`" if text else ""
+
+
+def filled(page: str) -> str:
+    """Return a page with its tables as the code gives them now."""
+    return PLACE.sub(lambda m: f"{m[1]}\n{TABLES[m[2]]()}\n{m[3]}", page)
+
+
+def pages() -> list[Path]:
+    """Return the pages that have tables from the code."""
+    return [path for path in sorted(DOCS.glob("*.md")) if PLACE.search(path.read_text("utf-8"))]
+
+
+def main() -> None:
+    """Write the tables of every page, and name the pages that changed."""
+    for path in pages():
+        before = path.read_text("utf-8")
+        if (after := filled(before)) != before:
+            path.write_text(after, "utf-8")
+            sys.stdout.write(f"{path.name} written\n")
+
+
+if __name__ == "__main__":
+    main()
