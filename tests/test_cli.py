@@ -14,7 +14,7 @@ from bench.cli import main, options
 from bench.discover import subclasses
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario
-from bench.store.rows import read_all
+from bench.store.records import read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
 
@@ -39,7 +39,7 @@ def copied(results, tmp_path):
 
 def contents(folder) -> dict[str, list]:
     return {
-        "/".join(map(str, (r["dataset"], r["scenario"], r["method"], r["seed"]))): r["rows"]
+        "/".join(map(str, (r.dataset, r.scenario, r.method, r.seed))): r.rows
         for r in read_all(folder / "rows")[0]
     }
 
@@ -57,10 +57,10 @@ def test_rows_say_all_that_is_needed(results):
         "schema", "method", "dataset", "scenario", "seed", "status", "reason", "params", "key",
         "fit_seconds", "device", "versions", "commit", "time", "rows",
     }  # fmt: skip
-    assert record["status"] == "ok"
-    views = {row["view"] for row in record["rows"]}
+    assert record.status == "ok"
+    views = {row.view for row in record.rows}
     assert len(views) == 15
-    metrics = record["rows"][0]["metrics"]
+    metrics = record.rows[0].metrics
     assert metrics.keys() >= {
         "auroc", "aupr_out", "aupr_in", "aupr_out_balanced", "aupr_in_balanced",
         "fpr95_id", "fpr95_ood",
@@ -70,19 +70,19 @@ def test_rows_say_all_that_is_needed(results):
 def test_chance_is_exactly_one_half_everywhere(results):
     for path in (results / "rows").rglob("chance-s0.json"):
         for row in json.loads(path.read_text())["rows"]:
-            assert row["metrics"].get("auroc", 0.5) == 0.5, (path, row["view"])
-            assert row["metrics"].get("misclassification_auroc", 0.5) == 0.5
+            assert row.metrics.get("auroc", 0.5) == 0.5, (path, row.view)
+            assert row.metrics.get("misclassification_auroc", 0.5) == 0.5
 
 
 def test_near_and_far_outliers_share_no_class_with_the_inliers(results):
     record = json.loads((results / "rows/digits/cross_dataset/standard-s0.json").read_text())
-    groups = {row["view"]: row["group"] for row in record["rows"]}
+    groups = {row.view: row.group for row in record.rows}
     assert groups == {"letters": "near", "photos": "far", "noise": "far"}
 
 
 def test_the_cost_of_standard_is_one_pass_and_ratio_one(results):
     record = json.loads((results / "rows/digits/cost/standard-s0.json").read_text())
-    metrics = record["rows"][0]["metrics"]
+    metrics = record.rows[0].metrics
     assert metrics["passes"] == 1
     assert metrics["ratio_to_standard"] == 1
     assert metrics["parameters"] > 1000
@@ -151,7 +151,7 @@ def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
     words = [*FAST, "--scenarios", "clean", "--results", tmp_path]
     output = run("run", *words, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert (record["status"], record["reason"]) == (
+    assert (record.status, record.reason) == (
         "failed",
         "RuntimeError: the loss became nan",
     )
@@ -168,7 +168,7 @@ def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monke
     )
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record["reason"])
+    assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record.reason)
 
 
 def test_more_samples_reuse_the_fit(tmp_path, monkeypatch):
@@ -379,7 +379,7 @@ def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypat
     monkeypatch.setattr(Linear, "prerequisites", broken)
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert record["reason"] == "ValueError: no such prerequisite"
+    assert record.reason == "ValueError: no such prerequisite"
 
 
 def files(folder) -> set[str]:

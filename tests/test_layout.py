@@ -22,7 +22,7 @@ ROOMS = {
     "discover": BASE,
     "presets": {"discover"},
     "store": {"errors"},
-    "metrics": {"errors", "plugins"},
+    "metrics": {"errors", "plugins", "store"},
     "scores": {"errors", "plugins"},
     "fitting": BASE | {"methods", "discover", "store", "scores"},
     "scenarios": BASE | {"methods", "discover", "store", "metrics", "scores", "fitting"},

@@ -11,7 +11,7 @@ from bench.datasets.store import Store
 from bench.discover import subclasses
 from bench.errors import UsageError
 from bench.fitting.prediction import Prediction, run_network
-from bench.metrics.detection import auroc
+from bench.metrics.detection import detection
 from bench.running.plan import make_plan
 from bench.scenarios.base import Scenario, ShiftScenario, judged, scored
 from bench.scenarios.corruption import Corruption
@@ -87,7 +87,7 @@ def test_chance_costs_nothing_and_is_one_half_by_every_score():
     for name, score in all_scores().items():
         if score.needs == "samples":
             values = scored(score, said)
-            assert auroc(values[:40], values[40:]) == 0.5, name
+            assert detection(values[:40], values[40:])["auroc"] == 0.5, name
 
 
 def test_probabilities_are_averaged_never_logits():

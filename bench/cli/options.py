@@ -15,6 +15,7 @@ import click
 from bench import plugins
 from bench.errors import UsageError
 from bench.presets import DEFAULT, PRESETS
+from bench.store.records import RANKED_BY
 
 if TYPE_CHECKING:
     from bench.datasets.store import Store
@@ -123,6 +124,10 @@ SEEDS = click.option(
 SEED = click.option(
     "--seeds", "--seed", "seeds", default="0", show_default=True, callback=seeds,
     help="Seed of the fits.",
+)  # fmt: skip
+SCORE = click.option(
+    "--score", default=RANKED_BY, show_default=True, metavar="NAME",
+    help="Score that methods are ranked by, or own: each method's own.",
 )  # fmt: skip
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print problems and the last line alone.")
 _VERBOSE = click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FOLDER, MERGED, RESULTS, common
+from bench.cli.options import FOLDER, MERGED, RESULTS, SCORE, common
 from bench.errors import UsageError
 
 
@@ -18,10 +18,11 @@ from bench.errors import UsageError
               help="Only list the runs that the paper's tables lack, as a script.")  # fmt: skip
 @click.option("-o", "--out", type=FOLDER, default=None,
               help="Folder to write to [default: the first of --results].")  # fmt: skip
+@SCORE
 @MERGED
 @common
 def report(
-    folders: list[Path], out: Path | None, figures: bool, paper: bool, missing: bool
+    folders: list[Path], out: Path | None, figures: bool, paper: bool, missing: bool, score: str
 ) -> None:
     """Render tables and figures from the rows that are there."""
     results = out or folders[0]
@@ -33,7 +34,7 @@ def report(
         return
     from bench.commands.summary import draw
 
-    for problem in draw(results, figures=figures, paper=paper, sources=folders):
+    for problem in draw(results, figures=figures, paper=paper, sources=folders, score=score):
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"-> {results / 'README.md'}")
 
@@ -61,7 +62,7 @@ def export(folders: list[Path], out: Path) -> None:
 @RESULTS
 @common
 def verify(results: Path, reference: Path | None) -> None:
-    """Compare results with the reference: do seeds and devices explain the differences?"""
+    """Compare results with the reference, allowing for seeds and devices."""
     from bench.commands.verify import summary
 
     if not (results / "rows").exists():

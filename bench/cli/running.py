@@ -19,6 +19,7 @@ from bench.cli.options import (
     QUIET,
     RESULTS,
     SCENARIOS,
+    SCORE,
     SEED,
     SEEDS,
     common,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
               help="Most inputs a view: the parameter `cap` of every scenario.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")
 @click.option("--dry-run", is_flag=True, help="Show the plan with an estimate, and stop.")
+@SCORE
 @QUIET
 @RESULTS
 @DATA
@@ -53,12 +55,12 @@ def run(**options: Any) -> None:
     Lists are separated by commas. A name takes globs (mc_*), parameters
     (redecnn:depth=4,alpha=0.8), sweeps (redecnn:depth=2,4,8) and variants (mc_dropout:tuned).
     """
-    dry_run, quiet = options.pop("dry_run"), options.pop("quiet")
+    dry_run, quiet, score = (options.pop(name) for name in ("dry_run", "quiet", "score"))
     jobs, settings = plan(**options)
     if dry_run:
         _show_plan(jobs, settings, options)
     else:
-        sys.exit(_run(jobs, settings, options, quiet=quiet))
+        sys.exit(_run(jobs, settings, options, quiet=quiet, score=score))
 
 
 def plan(
@@ -78,7 +80,9 @@ def plan(
     return made, settings
 
 
-def _run(jobs: list[Job], settings: Settings, asked: dict[str, Any], *, quiet: bool) -> int:
+def _run(
+    jobs: list[Job], settings: Settings, asked: dict[str, Any], *, quiet: bool, score: str
+) -> int:
     from torch import get_num_threads
 
     from bench.commands import estimate, verify
@@ -99,10 +103,10 @@ def _run(jobs: list[Job], settings: Settings, asked: dict[str, Any], *, quiet: b
             console.say(line)
         done = run_all(jobs, settings, console)
     measured = sum(d.measured for d in done)
-    for problem in refresh(settings.results, changed=measured > 0):
+    for problem in refresh(settings.results, score=score):
         click.echo(f"bench: {problem}", err=True)
     if not quiet:
-        show(settings.results, {job.data.label for job in jobs}, settings.preset)
+        show(settings.results, {job.data.label for job in jobs}, settings.preset, score)
         click.echo(verify.summary(settings.results))
     failed = sum(d.failed for d in done)
     click.echo(

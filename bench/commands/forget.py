@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bench.store import rows
+from bench.store import records
+from bench.store.records import Record
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,12 @@ class _Entry:
     digest: str
     spec: Mapping[str, Any]
 
-    def made(self, record: Mapping[str, Any]) -> bool:
+    def made(self, record: Record) -> bool:
         """Tell whether this is the fit that a record was made with."""
-        place = _base(record["method"]), record["dataset"], record["seed"]
+        place = record.method_name, record.dataset, record.seed
         mine = self.spec.get("method"), self.spec.get("dataset"), self.spec.get("seed")
         params = json.loads(json.dumps(self.spec.get("params", {})))
-        return place == mine and params.items() <= dict(record["params"]).items()
+        return place == mine and params.items() <= record.params.items()
 
     def needs(self) -> set[str]:
         """Return the digests of its prerequisites."""
@@ -43,14 +44,14 @@ def leftovers(
 ) -> dict[str, list[Path]]:
     """Return the files of every record whose method, data set and scenario match, by kind."""
     wanted = {"method": methods, "dataset": datasets, "scenario": scenarios}
-    records = rows.read_all(results / "rows")[0]
-    gone = [r for r in records if all(_matches(r[k], words) for k, words in wanted.items())]
-    kept = [r for r in records if r not in gone]
-    places = [(r["dataset"], r["scenario"], r["method"], r["seed"]) for r in gone]
+    known = records.read_all(results / "rows")[0]
+    gone = [r for r in known if all(_matches(getattr(r, k), w) for k, w in wanted.items())]
+    kept = [r for r in known if r not in gone]
+    places = [(r.dataset, r.scenario, r.method, r.seed) for r in gone]
     fits, made = _cached(results / "cache", gone, kept)
     paths = {
-        "rows": [rows.row_path(results / "rows", *place) for place in places],
-        "curves": [rows.row_path(results / "curves", *place) for place in places],
+        "rows": [records.row_path(results / "rows", *place) for place in places],
+        "curves": [records.row_path(results / "curves", *place) for place in places],
         "fits": _files(fits),
         "predictions": _files(made),
     }
@@ -77,7 +78,7 @@ def _base(label: str) -> str:
 
 
 def _cached(
-    cache: Path, gone: list[dict[str, Any]], kept: list[dict[str, Any]]
+    cache: Path, gone: list[Record], kept: list[Record]
 ) -> tuple[list[_Entry], list[_Entry]]:
     """Return the fits that only the records ``gone`` used, and what was predicted with them."""
     entries = list(_entries(cache)) if gone else []
@@ -87,7 +88,7 @@ def _cached(
     return list(alone.values()), [e for e in entries if e.spec.get("fit") in alone]
 
 
-def _closure(fits: Mapping[str, _Entry], records: Iterable[dict[str, Any]]) -> set[str]:
+def _closure(fits: Mapping[str, _Entry], records: Iterable[Record]) -> set[str]:
     """Return the digests of the fits that records were made with, prerequisites included."""
     found: set[str] = set()
     open_ = {d for d, fit in fits.items() if any(fit.made(record) for record in records)}

@@ -22,19 +22,19 @@ LESS = ["score", "FGSM transfer", "fit s", SPREAD]  # what a narrow terminal los
 STAMP = ".report"  # digest of the records that the report was made of
 
 
-def refresh(results: Path) -> list[str]:
+def refresh(results: Path, *, score: str = RANKED_BY) -> list[str]:
     """Render the report if the records are not those of the last; return what was left out.
 
     What counts is the contents of the files: a copy has other times.
     """
-    stamp, now = results / STAMP, contents(results)
+    stamp, now = results / STAMP, f"{score} {contents(results)}"
     try:
         current = stamp.read_text("utf-8") == now and (results / "README.md").exists()
     except (OSError, ValueError):
         current = False
     if current:
         return []
-    problems = draw(results)
+    problems = draw(results, score=score)
     write(stamp, now)
     return problems
 

@@ -118,7 +118,8 @@ def latex(
 def markdown(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> str:
     """A pipe table with its caption and notes; the cells are Markdown already."""
     rules = ["---" if name in TEXT else "---:" for name in table.columns]
-    rows = [list(table.columns), rules, *table.itertuples(index=False)]
+    heads = [markdown_escape(name) for name in table.columns]
+    rows = [heads, rules, *table.itertuples(index=False)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     listed = [f"- {markdown_escape(note)}" for note in notes]
     return "\n".join([*lines, "", markdown_escape(caption), *([""] if listed else []), *listed, ""])

@@ -5,8 +5,9 @@ Columns come from the records: each scenario declares its headlines, each metric
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -30,12 +31,13 @@ class Column:
     scenario: str
     headline: Headline
     spec: MetricSpec
+    ambiguous: bool = False  # whether another scenario has a headline of the same label
 
     @property
     def label(self) -> str:
-        """Heading, with the unit, and the scenario's parameters where it has any."""
+        """Heading, with the unit, and with the scenario where another has the same heading."""
         unit = "" if self.spec.kind == "detection" else self.spec.unit
-        of = self.scenario.partition(":")[2]
+        of = self.scenario if self.ambiguous else ""
         return f"{self.headline.label} {unit}".strip() + (f" ({of})" if of else "")
 
     def cells(self, part: Measurements) -> list[int]:
@@ -75,7 +77,8 @@ def columns(group: ResultGroup, *, board: bool = True) -> list[Column]:
         column = Column(scenario, headline, spec)
         if column.cells(group.measurements[scenario]) and _has_numbers(column, group):
             found.append(column)
-    return found
+    counts = Counter(column.label for column in found)
+    return [replace(c, ambiguous=counts[c.label] > 1) for c in found]
 
 
 def _has_numbers(column: Column, group: ResultGroup) -> bool:
@@ -127,7 +130,7 @@ class Leaderboard:
         for label, spec in self.specs.items():
             pairs = zip(self.mean[label], self.std[label], strict=True)
             cells = [number(mean, std, spec.digits) for mean, std in pairs]
-            table[plain(label)] = styled(label, cells)
+            table[label] = styled(label, cells)
         return pd.DataFrame(table)
 
     def numbers(self) -> pd.DataFrame:

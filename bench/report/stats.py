@@ -39,10 +39,10 @@ def mean_and_std(values: Array) -> tuple[Array, Array]:
 
     The deviation of one seed is NaN.
     """
-    mean = values.mean(axis=1) if values.shape[1] else np.full_like(values[:, 0], np.nan)
-    if values.shape[1] < 2:
-        return mean, np.full_like(mean, np.nan)
-    return mean, values.std(axis=1, ddof=1)
+    methods, seeds, columns = values.shape
+    nothing = np.full((methods, columns), np.nan)
+    mean = values.mean(axis=1) if seeds else nothing
+    return mean, values.std(axis=1, ddof=1) if seeds > 1 else nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,8 @@ def ranking(cells: Array, *, higher: bool = True) -> Ranking:
     above = (values[:, None] < values).sum(axis=1)
     tied = (values[:, None] == values).sum(axis=1)
     ranks = above + (tied + 1) / 2
-    mean[complete] = ranks.mean(axis=1)
+    if complete.any():
+        mean[complete] = ranks.mean(axis=1)
     return Ranking(mean, ranks)
 
 
