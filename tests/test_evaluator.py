@@ -206,6 +206,7 @@ def plugin(monkeypatch):
     import types
 
     module = types.ModuleType("my_scores")
+    module.__file__ = "my_scores.py"
     module.toy_distance, module.toy_norm = toy_distance, toy_norm
     monkeypatch.setattr(base.plugins, "modules", lambda: (module,))
     return module
