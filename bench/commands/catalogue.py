@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bench
-from bench import plugins
+from bench import datasets, methods, plugins
 from bench.discover import unknown
 
 KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "presets")
@@ -99,7 +99,8 @@ def _digest() -> str:
     """Return a digest of every file that may declare a name; "" where packages declare some."""
     if plugins.installed():
         return ""
-    folders = [bench.HERE, bench.ROOT / "methods", bench.ROOT / "datasets"]
+    folders = [Path(folder) for folder in (*methods.__path__, *datasets.__path__)]
+    folders.append(bench.HERE)
     named = plugins.named(os.environ.get(plugins.VARIABLE, ""))
     folders += [path if path.is_dir() else path.parent for path in named]
     files = sorted({file for folder in folders for file in folder.rglob("*.py")})

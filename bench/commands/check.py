@@ -18,6 +18,7 @@ from bench.datasets.base import Dataset, Split, Splits, Task, fingerprint, gener
 from bench.datasets.store import Store
 from bench.discover import choose, subclasses
 from bench.fitting.fits import construct
+from bench.fitting.isolation import content, isolated, settings
 from bench.fitting.prediction import Prediction, run_network
 from bench.methods.base import Method, NotFittedError
 
@@ -131,7 +132,9 @@ def check_method(spec: str, splits: Splits | None = None) -> Iterator[tuple[str,
             yield title, None
         except Broken as error:
             yield title, " ".join(str(error).split())
-        except Exception as error:  # whatever a method raises is the result of its check
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a method raises is the result of its check
             yield title, " ".join(f"{type(error).__name__}: {error}".split()) + hint
             hint = ""
 
@@ -213,11 +216,26 @@ def batches_do_not_matter(trial: Trial) -> None:
 
 @check
 def keeps_inputs(trial: Trial) -> None:
-    """Neither fitting nor predicting changes its inputs."""
-    before = [part.x.clone() for part in trial.splits]
-    trial.predict(trial.fit())
-    same = [torch.equal(a, b.x) for a, b in zip(before, trial.splits, strict=True)]
-    _require(all(same), "inputs were changed in place")
+    """Neither fitting nor predicting changes its inputs or labels."""
+    before = content(*trial.splits)
+    method = trial.fit()
+    _require(content(*trial.splits) == before, "fit changed its data in place: clone it first")
+    x = trial.splits.test.floats().clone()
+    inputs = x.clone()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        method.predict_proba(inputs)
+        method.logits_and_features(inputs)
+    _require(torch.equal(inputs, x), "predicting changed its inputs in place: clone them first")
+
+
+@check
+def leaves_settings_alone(trial: Trial) -> None:
+    """Fitting and predicting leave torch's global settings as they were."""
+    before = settings()
+    with isolated(trial.name):
+        trial.fit().predict_proba(trial.splits.test.floats(slice(8)))
+        changed = [name for name, value in settings().items() if value != before[name]]
+    _require(not changed, f"it changed torch's {', '.join(changed)}: restore what you set")
 
 
 @check

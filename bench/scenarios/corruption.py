@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import version
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +17,8 @@ from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
 from bench.store.records import Headline
+
+LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
 
 
 class Corruption(ShiftScenario):
@@ -47,7 +51,7 @@ class Corruption(ShiftScenario):
         official = data.store.find(f"mnist_c/{name}/test_images.npy")
         if official is None or data.name != "mnist":
             code = code_digest("bench.datasets.corruptions")
-            mark, group = fingerprint(test.fingerprint, name, code), ""
+            mark, group = fingerprint(test.fingerprint, name, code, libraries()), ""
             make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
         else:
             images = torch.from_numpy(np.load(official, allow_pickle=False))
@@ -58,6 +62,12 @@ class Corruption(ShiftScenario):
             name, fingerprint(mark, rows), len(rows),
             lambda: corrupted(data, name, mark, make)[rows], test.y[rows], group=group,
         )  # fmt: skip
+
+
+@cache
+def libraries() -> str:
+    """Return the versions of the libraries whose filters and random numbers corruptions use."""
+    return " ".join(f"{name} {version(name).split('+')[0]}" for name in LIBRARIES)
 
 
 def corrupted(data: Dataset, name: str, mark: str, make: Callable[[], Tensor]) -> Tensor:

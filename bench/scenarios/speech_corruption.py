@@ -12,7 +12,7 @@ from bench.datasets.named import Value
 from bench.datasets.speech_corruptions import LEVELS, corrupt
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
-from bench.scenarios.corruption import corrupted
+from bench.scenarios.corruption import corrupted, libraries
 from bench.store.code import code_digest
 from bench.store.records import Headline
 
@@ -51,7 +51,7 @@ class SpeechCorruption(ShiftScenario):
     def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
         data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
         code = code_digest("bench.datasets.speech_corruptions")
-        mark = fingerprint(test.fingerprint, name, level, code)
+        mark = fingerprint(test.fingerprint, name, level, code, libraries())
 
         def load() -> Tensor:
             make = lambda: corrupt(name, level, data.raw("test").x, data.name)  # noqa: E731
