@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import ClassVar
@@ -16,6 +16,7 @@ from bench.datasets.corruptions import CORRUPTIONS, corrupt
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
 
@@ -31,6 +32,9 @@ class Corruption(ShiftScenario):
     source = "Mu and Gilmer 2019, arXiv:1906.02337"
     question = "Is it less sure of inputs that were damaged on the way?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "corruption", "paper"})
+
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
         if data.kind == "speech":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from bench.discover import subclasses
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 
 class CrossDataset(ShiftScenario):
@@ -28,6 +30,12 @@ class CrossDataset(ShiftScenario):
     source = "Wu et al. 2021, table 2; Hendrycks and Gimpel 2017, arXiv:1610.02136"
     question = "Is it less sure of inputs from another world?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "audio", "paper"})
+
+    def headlines(self) -> Sequence[Headline]:
+        return [
+            Headline("near", group="near", order=10),
+            Headline("far", group="far", order=10),
+        ]
 
     def views(self, evaluator: Evaluator) -> Views:
         found, missing = [], {}

@@ -11,6 +11,7 @@ from bench.datasets.named import Value
 from bench.discover import unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
+from bench.store.records import Headline
 
 USUAL = "usual"
 OF_THE_PAPER = ("Wearing_Hat", "Blond_Hair", "Bald")
@@ -42,6 +43,9 @@ class Heldout(ShiftScenario):
         super().__init__(**inherited)
         self.hold = hold
         self.most = most
+
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("held out", order=40)]
 
     def skip(self, data: Dataset) -> str | None:
         if len(holdable(data.task)) < 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor
@@ -14,6 +14,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.scenarios.corruption import corrupted, libraries
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 
 class SpeechCorruption(ShiftScenario):
@@ -35,6 +36,9 @@ class SpeechCorruption(ShiftScenario):
     def __init__(self, *, levels: tuple[int, ...] = (1, 2, 3), **inherited: int) -> None:
         super().__init__(**inherited)
         self.levels = levels
+
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("speech corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
         return super().skip(data) if data.kind == "speech" else f"{data.name} is no speech"

@@ -20,9 +20,10 @@ OURS = {"bench"}  # top-level packages whose code counts; a plug-in adds its own
 # These carry numbers and make none. Data counts by its bytes, fits and views by their keys.
 NO_NUMBERS = {
     "bench.datasets.errors", "bench.datasets.store", "bench.errors", "bench.discover",
+    "bench.metrics.registry",
     "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
-    "bench.store.code", "bench.store.files", "bench.store.rows",
+    "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
 
 
