@@ -1,0 +1,186 @@
+"""One figure a scenario: AUROC of each kind of shift as bars, other quantities as dots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from bench.report import stats, style
+from bench.report.frames import seeds
+from bench.report.leaderboard import COLUMNS, DETECTION, Column
+from bench.report.plots import Drawing, Material, figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHANCE = 0.5
+LONG = 24  # letters of a method's name that leave too little of a column
+HEIGHT = 0.15  # inches a method
+FAR = 3.0  # interquartile ranges below the quartile: off the axis
+RATIO = 8  # a range as wide as this has a logarithmic axis
+MEASURED = {  # what to draw where nothing is detected
+    "clean": [
+        Column("accuracy", "clean", "accuracy"),
+        Column("ECE", "clean", "ece", better="lower"),
+    ],
+    "cost": [
+        Column("fit, seconds", "cost", "fit_seconds", better="lower", digits=0),
+        Column("cost / standard", "cost", "ratio_to_standard", better="lower", digits=1),
+    ],
+}
+
+
+class Panel(NamedTuple):
+    """What one panel shows: mean and deviation over seeds, and single views, by method."""
+
+    label: str
+    better: str
+    detection: bool
+    digits: int
+    mean: pd.Series
+    std: pd.Series
+    views: pd.DataFrame  # (methods, views)
+
+
+@figure
+def bars(material: Material) -> Iterator[Drawing]:
+    """Give one figure for each scenario and, where they ran, one of variants with their bases."""
+    for scenario in material.board.scenarios:
+        panels = [_panel(material, column) for column in _columns(material, scenario)]
+        known = pd.Index(material.order)[[_any(panels, name) for name in material.order]]
+        variants = [name for name in known if ":" in name]
+        bases = {style.base(name) for name in variants}
+        plain = [name for name in known if ":" not in name]
+        family = [name for name in known if name in variants or name in bases]
+        for ending, methods in (("", plain or variants), ("_variants", family if plain else [])):
+            if panels and len(methods) > (len(bases & set(plain)) if ending else 0):
+                shown = [_only(panel, methods) for panel in panels]
+                colours = material.palette(methods)
+                draw = partial(_draw, shown, colours)
+                yield Drawing(f"{scenario}{ending}", _caption(scenario, panels, ending), draw)
+
+
+def _columns(material: Material, scenario: str) -> list[Column]:
+    wanted = MEASURED.get(scenario) or [c for c in COLUMNS if c.scenario == scenario]
+    wanted = wanted or [Column(scenario.replace("_", " "), scenario)]
+    return [column for column in wanted if len(column.lines(material.frame))]
+
+
+def _panel(material: Material, column: Column) -> Panel:
+    lines = column.lines(material.frame)
+    values = stats.grid(lines, material.order, seeds(material.frame, column.scenario))
+    mean, std = stats.mean_and_std(stats.over_cells(values) * column.scale)
+    views = stats.over_seeds(values) * column.scale
+    detection = column.metric == DETECTION
+    return Panel(column.label, column.better, detection, column.digits, mean, std, views)
+
+
+def _any(panels: list[Panel], method: str) -> bool:
+    return any(not math.isnan(panel.mean[method]) for panel in panels)
+
+
+def _only(panel: Panel, methods: list[str]) -> Panel:
+    return panel._replace(
+        mean=panel.mean[methods], std=panel.std[methods], views=panel.views.loc[methods]
+    )
+
+
+def _caption(scenario: str, panels: list[Panel], ending: str) -> str:
+    text = f"{scenario.replace('_', ' ').capitalize()}"
+    text += ", variants beside their methods: " if ending else ": "
+    if any(panel.detection for panel in panels):
+        text += "AUROC as gain over chance (0.5), mean over views and seeds; dots: single views. "
+    else:
+        text += "mean over seeds; a number at the edge lies beyond the axis. "
+    return text + (
+        "Lines: standard deviation over seeds. Best rank on the board first; "
+        "a dash: not complete; methods without any number are left out."
+    )
+
+
+def _draw(panels: list[Panel], colours: style.Palette) -> Figure:
+    methods = list(colours)
+    width = style.PAGE if max(map(len, methods)) > LONG else style.WIDTH
+    drawn = style.canvas(0.6 + HEIGHT * len(methods), width=width)
+    alike = all(panel.detection for panel in panels)  # lengths can be compared across these panels
+    axes = drawn.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
+    for axis, panel in zip(axes, panels, strict=True):
+        (_bars if panel.detection else _dots)(axis, panel, colours)
+        for place, value in enumerate(panel.mean):
+            if math.isnan(value):
+                axis.text(0.02, place, "–", va="center", transform=axis.get_yaxis_transform())
+        axis.set(title=panel.label, yticks=range(len(methods)), yticklabels=methods)
+        axis.set_ylim(len(methods) - 0.4, -0.6)
+        axis.grid(visible=False, axis="y")
+        style.despine(axis, "left")
+    return drawn
+
+
+def _bars(axis: Axes, panel: Panel, colours: style.Palette) -> None:
+    """Draw what is gained over chance; the views as dots."""
+    gain, places = panel.mean - CHANCE, range(len(panel.mean))
+    axis.barh(places, gain, left=CHANCE, height=0.75, color=list(colours.values()))
+    _deviation(axis, panel)
+    if panel.views.shape[1] > 1:
+        for place, views in enumerate(panel.views.to_numpy()):
+            axis.scatter(views, [place] * len(views), s=4, color="white", edgecolor="black",
+                         linewidth=0.4, zorder=3)  # fmt: skip
+    axis.axvline(CHANCE, color="black", linewidth=0.6)
+    axis.locator_params(axis="x", nbins=4)
+    axis.set_xlabel("AUROC")
+    axis.xaxis.set_major_formatter("{x:g}")
+
+
+def _dots(axis: Axes, panel: Panel, colours: style.Palette) -> None:
+    """Draw a dot for each method, on an axis that begins just beyond the last that matters."""
+    low, high = window(panel.mean, panel.better)
+    inside = panel.mean.between(low, high)
+    spread = panel.std.fillna(0)[inside]
+    low, high = (panel.mean[inside] - spread).min(), (panel.mean[inside] + spread).max()
+    for place, (name, value) in enumerate(panel.mean.items()):
+        if inside[name]:
+            axis.plot(value, place, "o", color=colours[str(name)], markersize=4, zorder=3)
+        elif not math.isnan(value):
+            right = value > high
+            axis.annotate(
+                f"{value:,.{panel.digits}f} ▸" if right else f"◂ {value:,.{panel.digits}f}",
+                (float(right), place), xycoords=axis.get_yaxis_transform(), va="center",
+                ha="right" if right else "left", fontsize=style.SMALL,
+            )  # fmt: skip
+    _deviation(axis, panel._replace(mean=panel.mean.where(inside)))
+    axis.hlines(range(len(panel.mean)), 0, 1, color="0.9", linewidth=0.4, zorder=0,
+                transform=axis.get_yaxis_transform())  # fmt: skip
+    if low > 0 and high / low > RATIO:
+        axis.set_xscale("log")
+        axis.set_xlim(low / 1.3, high * 1.3)
+        axis.xaxis.set_minor_formatter("")
+    else:
+        room = 0.06 * (high - low) or 0.05
+        axis.set_xlim(max(low - room, 0) if low >= 0 else low - room, high + room)
+        axis.locator_params(axis="x", nbins=4)
+    axis.xaxis.set_major_formatter("{x:,g}")
+
+
+def _deviation(axis: Axes, panel: Panel) -> None:
+    known = panel.mean.notna().to_numpy() & panel.std.notna().to_numpy()
+    places = known.nonzero()[0]
+    axis.errorbar(panel.mean[known], places, xerr=panel.std[known], fmt="none", color="black",
+                  linewidth=0.8, capsize=1.5, capthick=0.8, zorder=2.5)  # fmt: skip
+
+
+def window(values: pd.Series, better: str) -> tuple[float, float]:
+    """Return the lowest and the highest value on the axis; a value much worse is left beyond it."""
+    known = values.dropna()
+    low, high = float(known.min()), float(known.max())
+    first, third = known.quantile(0.25), known.quantile(0.75)
+    reach = FAR * max(third - first, 0.02 * abs(third))
+    if better == "higher":
+        low = float(known[known >= first - reach].min())
+    if better == "lower":
+        high = float(known[known <= third + reach].max())
+    return low, high
