@@ -6,7 +6,7 @@ Colour is never the only key: methods are named at an axis, or have a dash and a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,14 @@ WIDTH = 3.3  # inches: one column of a two-column paper
 PAGE = 6.9  # inches: both columns
 DPI = 200
 MOST = 12  # lines that one can still tell apart
+LETTER = 0.055  # inches, on average, of a name in small type
+COLUMN = 18  # letters of a name for which a column has room
 SMALL = 6  # points: the smallest type in any figure
 BASELINE = "standard"  # the network that all others are compared with: nearly black
 BLACK = (0.2, 0.2, 0.2)
-COLOURS = [  # the palette "colorblind" of seaborn 0.13, its grey and its yellow last
+COLOURS = [  # seaborn's "colorblind" without grey and its palest, then indigo and wine (Paul Tol)
     "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
-    "#56b4e9", "#ca9161", "#fbafe4", "#949494", "#ece133",
+    "#56b4e9", "#ca9161", "#332288", "#882255",
 ]  # fmt: skip
 MARKERS = "osD^vP*X<>"
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))]
@@ -49,6 +51,12 @@ def look() -> Any:
     import matplotlib as mpl
 
     return mpl.rc_context(LOOK)
+
+
+def wide_enough(names: Iterable[str]) -> float:
+    """Return the width of a figure with these names beside it: a column, or up to a page."""
+    letters = max(map(len, names), default=0) - COLUMN
+    return min(PAGE, WIDTH + LETTER * max(0, letters))
 
 
 def canvas(height: float, *, width: float = WIDTH) -> Figure:
@@ -77,6 +85,16 @@ def despine(axis: Axes, *sides: str) -> None:
     axis.spines[["top", "right", *sides]].set_visible(False)
 
 
+def legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """Put a legend below everything, in as many columns as its longest label allows."""
+    longest = max(map(len, handles), default=0)
+    columns = int(figure.get_figwidth() / (0.36 + LETTER * longest))
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center",
+        ncols=min(max(columns, 1), 5), handletextpad=0.4, columnspacing=1,
+    )  # fmt: skip
+
+
 def heading(method: str) -> str:
     """Return a method's label for a small panel, in two lines where it has parameters."""
     return method.replace(":", "\n", 1)
@@ -95,7 +113,7 @@ def saved(figure: Figure, *, photographs: bool = False, digest: str = "") -> dic
     figure.draw_without_rendering()  # lays it out, once for both
     figure.set_layout_engine(None)  # "none" would leave one that draws before each format
     # Text may reach over the edge of the canvas; measured once, or each format would draw twice.
-    around = figure.get_tightbbox().padded(0.02)
+    around = figure.get_tightbbox().padded(0.03)
     edges = Bbox(around.get_points().round(3))
     # no date inside: the same rows give the same file
     pdf = _file(figure, "pdf", edges, {"CreationDate": None})

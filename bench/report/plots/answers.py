@@ -56,16 +56,19 @@ def answers(material: Material) -> Iterator[Drawing]:
 def _risk(risks: dict[str, Any], colours: style.Palette) -> Figure:
     drawn = style.canvas(2.9)
     axis = drawn.subplots()
+    handles = {}
     for i, (name, risk) in enumerate(risks.items()):
         coverage = np.arange(1, len(risk) + 1) / len(risk)
         how = style.line(name, list(risks), colours)
-        axis.plot(coverage, np.maximum(risk, FLOOR), markevery=(2 + 3 * i, 25), **how)
+        (handles[name],) = axis.plot(
+            coverage, np.maximum(risk, FLOOR), markevery=(2 + 3 * i, 25), **how
+        )
     axis.set(
         yscale="log", xlabel="share of inputs answered, most certain first", ylabel="share wrong"
     )
     axis.set(xlim=(0, 1), ylim=(FLOOR, 1))
     style.despine(axis)
-    drawn.legend(loc="outside lower center", ncols=3)
+    style.legend(drawn, handles)
     return drawn
 
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHANCE = 0.5
-LONG = 24  # letters of a method's name that leave too little of a column
 HEIGHT = 0.15  # inches a method
 FAR = 3.0  # interquartile ranges below the quartile: off the axis
-RATIO = 8  # a range as wide as this has a logarithmic axis
+RATIO = 8  # a range of costs as wide as this has a logarithmic axis
+NOUGHT = 1e4  # a value this many times smaller than most is nought
 MEASURED = {  # what to draw where nothing is detected
     "clean": [
         Column("accuracy", "clean", "accuracy"),
-        Column("ECE", "clean", "ece", better="lower"),
+        Column("ECE %", "clean", "ece", better="lower", digits=1, scale=100.0),
     ],
     "cost": [
         Column("fit, seconds", "cost", "fit_seconds", better="lower", digits=0),
@@ -105,7 +105,7 @@ def _caption(scenario: str, panels: list[Panel], ending: str) -> str:
 
 def _draw(panels: list[Panel], colours: style.Palette) -> Figure:
     methods = list(colours)
-    width = style.PAGE if max(map(len, methods)) > LONG else style.WIDTH
+    width = style.wide_enough(methods)
     drawn = style.canvas(0.6 + HEIGHT * len(methods), width=width)
     alike = all(panel.detection for panel in panels)  # lengths can be compared across these panels
     axes = drawn.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
@@ -142,6 +142,9 @@ def _dots(axis: Axes, panel: Panel, colours: style.Palette) -> None:
     inside = panel.mean.between(low, high)
     spread = panel.std.fillna(0)[inside]
     low, high = (panel.mean[inside] - spread).min(), (panel.mean[inside] + spread).max()
+    wide = low > 0 and high / low > RATIO and panel.digits == 0
+    if panel.better == "lower" and not wide:
+        low = min(low, 0)  # the ideal is on the axis
     for place, (name, value) in enumerate(panel.mean.items()):
         if inside[name]:
             axis.plot(value, place, "o", color=colours[str(name)], markersize=4, zorder=3)
@@ -155,13 +158,14 @@ def _dots(axis: Axes, panel: Panel, colours: style.Palette) -> None:
     _deviation(axis, panel._replace(mean=panel.mean.where(inside)))
     axis.hlines(range(len(panel.mean)), 0, 1, color="0.9", linewidth=0.4, zorder=0,
                 transform=axis.get_yaxis_transform())  # fmt: skip
-    if low > 0 and high / low > RATIO:
+    if wide:
+        room = (high / low) ** 0.06
         axis.set_xscale("log")
-        axis.set_xlim(low / 1.3, high * 1.3)
-        axis.xaxis.set_minor_formatter("")
+        axis.set_xlim(low / room, high * room)
+        axis.minorticks_off()
     else:
         room = 0.06 * (high - low) or 0.05
-        axis.set_xlim(max(low - room, 0) if low >= 0 else low - room, high + room)
+        axis.set_xlim(low - room, high + room)
         axis.locator_params(axis="x", nbins=4)
     axis.xaxis.set_major_formatter("{x:,g}")
 
@@ -174,7 +178,7 @@ def _deviation(axis: Axes, panel: Panel) -> None:
 
 
 def window(values: pd.Series, better: str) -> tuple[float, float]:
-    """Return the lowest and the highest value on the axis; a value much worse is left beyond it."""
+    """Return the ends of the axis: a value much worse than most, or a cost of nought, is beyond."""
     known = values.dropna()
     low, high = float(known.min()), float(known.max())
     first, third = known.quantile(0.25), known.quantile(0.75)
@@ -182,5 +186,6 @@ def window(values: pd.Series, better: str) -> tuple[float, float]:
     if better == "higher":
         low = float(known[known >= first - reach].min())
     if better == "lower":
+        low = float(known[known >= third / NOUGHT].min())
         high = float(known[known <= third + reach].max())
     return low, high

@@ -46,14 +46,15 @@ def _draw(prices: pd.Series, quality: pd.Series, label: str, colours: style.Pale
 
     drawn = style.canvas(2.6)
     axis = drawn.subplots()
+    handles = {}
     for name in prices.index:
         how = style.line(name, list(prices.index), colours) | {"linestyle": "", "markersize": 5}
-        axis.plot(prices[name], quality[name], **how)
+        (handles[name],) = axis.plot(prices[name], quality[name], **how)
     axis.set(xlabel=label, ylabel="mean AUROC")
     axis.set_xscale("log", subs=[])
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.margins(0.08)
     style.despine(axis)
-    drawn.legend(loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1)
+    style.legend(drawn, handles)
     return drawn

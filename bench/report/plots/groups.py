@@ -70,11 +70,10 @@ def _draw(attribute: str, methods: list[str], tables: Tables) -> Figure:
         handles = _values(above, methods, table)
         _gaps(below, methods, table)
         above.set_title(LABELS.get(metric, metric.replace("_", " ")))
-        below.set_title("gap")
+        below.set_xlabel(f"gap; above 0: worse for {attribute}")
     for axis in axes[:, 0]:
         axis.set(yticks=range(len(methods)), yticklabels=methods, ylim=(len(methods) - 0.4, -0.6))
-    names = [attribute, f"not {attribute}"]
-    drawn.legend(handles, names, loc="outside lower center", ncols=2)
+    style.legend(drawn, dict(zip((attribute, f"not {attribute}"), handles, strict=True)))
     return drawn
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MANY = 8  # views of a scenario without kinds that bars no longer show
 CELL = 0.215  # inches: room for ".97" in the smallest type
 HEIGHT = 0.16  # inches a method
-LETTER = 0.055  # inches, on average, of a method's name
 
 
 @figure(place="paper")
@@ -61,10 +60,10 @@ def _draw(table: pd.DataFrame) -> Figure:
     rows, columns = table.shape
     longest = max(len(name) for name in table.index)
     names = [name if longest <= 26 else name.replace(",", ",\n", 1) for name in table.index]
-    left = LETTER * max(len(part) for name in names for part in name.split("\n"))
+    left = style.LETTER * max(len(part) for name in names for part in name.split("\n"))
     tall = HEIGHT * (1.35 if any("\n" in name for name in names) else 1.0)
     width = min(max(left + CELL * columns + 0.6, style.WIDTH), style.PAGE)
-    turned = LETTER * max(len(name) for name in table.columns)
+    turned = style.LETTER * max(len(name) for name in table.columns)
     drawn = style.canvas(turned + 0.15 + tall * rows, width=width)
     axis = drawn.subplots()
     mesh = axis.pcolormesh(table, cmap="PuOr", vmin=0, vmax=1, edgecolor="white", linewidth=0.4)

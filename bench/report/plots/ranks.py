@@ -47,8 +47,8 @@ def cliques(means: pd.Series, difference: float) -> list[tuple[int, int]]:
 
 def _draw(means: pd.Series, difference: float, colours: style.Palette) -> Figure:
     runs = cliques(means, difference)
-    drawn = style.canvas(0.75 + HEIGHT * len(means))
-    axis, beside = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 0.03 + 0.035 * len(runs)])
+    drawn = style.canvas(0.75 + HEIGHT * len(means), width=style.wide_enough(means.index))
+    axis, beside = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 0.04 + 0.05 * len(runs)])
     places = range(len(means))
     axis.hlines(places, 1, means, color="0.8", linewidth=0.6)
     axis.scatter(means, places, c=[colours[name] for name in means.index], s=16, zorder=3)
@@ -64,7 +64,7 @@ def _draw(means: pd.Series, difference: float, colours: style.Palette) -> Figure
     axis.grid(visible=False, axis="y")
     style.despine(axis, "left")
     for at, (first, last) in enumerate(runs):
-        beside.plot([at, at], [first - 0.25, last + 0.25], color="black", linewidth=1.8,
+        beside.plot([at, at], [first - 0.25, last + 0.25], color="black", linewidth=1.5,
                     solid_capstyle="butt")  # fmt: skip
     beside.set_xlim(-0.6, len(runs) - 0.4)
     beside.set_axis_off()

@@ -98,8 +98,7 @@ def _roc(panels: dict[str, Curves], methods: list[str], colours: style.Palette) 
             (handles[name],) = axis.plot(at, curve, markevery=(3 + 3 * i, 40), **how)
         axis.set(title=label, xlim=(0, 1), ylim=(0, 1.01))
         axis.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], box_aspect=1)
-    names = [name for name in methods if name in handles]
-    drawn.legend([handles[n] for n in names], names, loc="outside lower center", ncols=3)
+    style.legend(drawn, {name: handles[name] for name in methods if name in handles})
     return drawn
 
 
@@ -122,5 +121,6 @@ def _histograms(known: Curves, shifts: dict[str, Curves]) -> Figure:
                 )  # fmt: skip
         axis.set_title(style.heading(name), fontsize=style.SMALL, pad=2)
         axis.set(yscale="log", ylim=(1e-3, 1.5), xlim=(0, 1), xticks=[0, 0.5, 1])
-    drawn.legend(handles.values(), handles, loc="outside lower center", ncols=3)
+        axis.minorticks_off()
+    style.legend(drawn, handles)
     return drawn

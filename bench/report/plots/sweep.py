@@ -64,11 +64,10 @@ def _draw(key: str, accuracy: Line, shifts: dict[str, Line], colour: style.Colou
                 color=style.COLOURS[i] if label else colour, marker=style.MARKERS[i],
                 linestyle=style.DASHES[i % len(style.DASHES)], markersize=3, elinewidth=0.8,
             )  # fmt: skip
-        _axis(
-            axis, title, key, sorted({at for _, of in kept for v in of.values() for at in v.index})
-        )
+        _axis(axis, title, key, ticks)
     if shifts:
-        drawn.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        handles, labels = axes[-1].get_legend_handles_labels()
+        style.legend(drawn, dict(zip(labels, handles, strict=True)))
     return drawn
 
 
