@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bench import plugins
 from bench.report import formats, style
-from bench.report.frames import Board, board_of
-from bench.report.leaderboard import leaderboard
+from bench.report.frames import ResultGroup
 from bench.report.plots import Drawing, Material, Place, kinds
-from bench.report.style import MOST, Palette, look, palette
-from bench.store.rows import read_all
+from bench.report.style import MOST, look, palette
+from bench.store.curves import CurveFile, read_all
+from bench.store.files import write
+from bench.store.records import RANKED_BY
 
-Curves = dict[tuple[Any, ...], dict[str, Any]]  # owner -> record of `bench.running.curves`
 GALLERY = "paper/figures.md"
 FEW = 6  # figures that one process draws before another one has started
 NO_CURVES = (
@@ -42,52 +39,57 @@ SINGLE = {  # what `bench draw` writes -> caption
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figure:
     """A figure of a report: its file under ``figures``, and where it is shown."""
 
-    board: Board
+    group: ResultGroup
     place: Place
     drawing: Drawing
 
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return f"{self.drawing.name}-{self.board.stem}"
+        return f"{self.drawing.name}-{self.group.stem}"
 
     @property
     def markdown(self) -> str:
         """The picture with its caption, for a page beside the folder of figures."""
-        return f"![{self.drawing.name} on {self.board.title}](figures/{self.name}.png)\n\n" + (
+        return f"![{self.drawing.name} on {self.group.title}](figures/{self.name}.png)\n\n" + (
             f"{formats.markdown_escape(self.drawing.caption)}\n"
         )
 
 
 def plan(
-    found: Sequence[Board], records: Sequence[Mapping[str, Any]], folders: Sequence[Path],
-    *, paper: bool = True,
+    groups: Sequence[ResultGroup], folders: Sequence[Path], *, paper: bool = True,
+    score: str = RANKED_BY,
 ) -> tuple[list[Figure], list[str]]:  # fmt: skip
-    """Return the figures of every board, and a line for each that cannot be drawn.
+    """Return the figures of every group of results, and a line for each that cannot be drawn.
 
     Args:
-        found: the boards.
-        records: the rows they were made of, as `bench.report.frames.load` gives them.
+        groups: the results.
         folders: results folders with the curves that belong to them.
         paper: also plan the figures that are shown on the paper's page alone.
+        score: inputs are ranked by it.
     """
-    colours = palette({record["method"] for record in records})
-    read = (curve for folder in folders if paper for curve in read_all(folder / "curves")[0])
-    curves = belonging(records, read)
-    materials = [_material(board, records, curves, colours) for board in found]
+    colours = palette({method for group in groups for method in group.methods})
+    read = [curves for folder in folders if paper for curves in read_all(folder / "curves")[0]]
+    materials = [Material(group, colours, score, belonging(group, read)) for group in groups]
     figures = [
-        Figure(material.board, kind.place, drawing)
+        Figure(material.group, kind.place, drawing)
         for material in materials
         for kind in kinds()
         if paper or kind.place == "report"
         for drawing in kind.draw(material)
     ]
-    notes = [f"{m.board.title}: {NO_CURVES}" for m in materials if paper and not m.curves]
+    notes = [f"{m.group.title}: {NO_CURVES}" for m in materials if paper and not m.curves]
     return figures, notes
+
+
+def belonging(group: ResultGroup, curves: Iterable[CurveFile]) -> list[CurveFile]:
+    """Return the curves that were made with the very rows of a group."""
+    known = {(r.method, r.dataset, r.scenario, r.seed, r.key) for r in group.records}
+    return [c for c in curves if (c.method, c.dataset, c.scenario, c.seed, c.row) in known]
 
 
 def draw(figures: Sequence[Figure], out: Path) -> Iterator[None]:
@@ -118,7 +120,7 @@ def _write(drawing: bytes, stem: Path, digest: str) -> None:
     with look():
         files = style.saved(pickle.loads(drawing)(), digest=digest)
     for ending in ("pdf", "png"):
-        formats.write(stem.with_name(f"{stem.name}.{ending}"), files[ending])
+        write(stem.with_name(f"{stem.name}.{ending}"), files[ending])
 
 
 def fingerprint(drawing: Drawing) -> str:
@@ -139,14 +141,14 @@ def _code(path: str) -> str:
 def write_gallery(figures: Sequence[Figure], notes: Sequence[str], results: Path) -> None:
     """Write the page that shows the paper's figures, and those of single inputs."""
     shown = [
-        (figure.name, f"{figure.board.title}. {figure.drawing.caption}")
+        (figure.name, f"{figure.group.title}. {figure.drawing.caption}")
         for figure in figures
         if figure.place == "paper"
     ]
     shown += single_inputs(results / "figures")
     pictures = [f"![{name}](../figures/{name}.png)\n\n{text}\n" for name, text in shown]
     left_out = [f"- {formats.markdown_escape(note)}" for note in notes]
-    formats.write(results / GALLERY, "\n".join(["# Figures\n", MANY, *pictures, *left_out, ""]))
+    write(results / GALLERY, "\n".join(["# Figures\n", MANY, *pictures, *left_out, ""]))
 
 
 def single_inputs(folder: Path) -> list[tuple[str, str]]:
@@ -156,40 +158,3 @@ def single_inputs(folder: Path) -> list[tuple[str, str]]:
         for kind, caption in SINGLE.items()
         for file in sorted(folder.glob(f"{kind}-*.png"))
     ]
-
-
-def _material(
-    board: Board, records: Sequence[Mapping[str, Any]], curves: Curves, colours: Palette
-) -> Material:
-    mine = [record for record in records if is_of(record, board)]
-    params = {record["method"]: record.get("params") or {} for record in mine}
-    own = [curves[_owner(record)] for record in mine if _owner(record) in curves]
-    whole = Board(board.dataset, board.preset, board.device, board.ambiguous, _counting(board))
-    return Material(whole, colours, leaderboard(whole.frame).rank, params, own)
-
-
-def _counting(board: Board) -> pd.DataFrame:
-    """The lines by each method's ranking score or of its point prediction: a tenth of them."""
-    score = board.frame["score"]
-    keep = (score == board.frame["headline"]) | (score == board.frame["answer"]) | score.isna()
-    return board.frame[keep]
-
-
-def is_of(record: Mapping[str, Any], board: Board) -> bool:
-    """Tell whether a record's numbers stand on a board."""
-    about = (board_of(record["dataset"]), record.get("preset") or "unknown")
-    where = record.get("device") or "unknown device"
-    return (*about, where) == (board.dataset, board.preset, board.device)
-
-
-def _owner(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The rows that a record holds or, for curves, belongs to."""
-    return record["method"], record["scenario"], record.get("row", record.get("key"))
-
-
-def belonging(
-    records: Iterable[Mapping[str, Any]], curves: Iterable[dict[str, Any]]
-) -> Curves:  # fmt: skip
-    """Return the curves that were made with the very rows given, by these."""
-    known = {_owner(record) for record in records}
-    return {_owner(c): c for c in curves if "method" in c and _owner(c) in known}

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
-from bench.report.leaderboard import Column
+from bench.report import style
+from bench.report.leaderboard import Column, by_words, columns
 from bench.report.plots import Drawing, Material, figure
+from bench.report.plots.shift import curves_by, score_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ECE = Column("ECE", "clean", "ece")
 FLOOR = 1e-4  # where no answer is wrong, on an axis of powers of ten
 RISK = (
-    "Risk and coverage: errors among the answers a method is most certain of, by its ranking "
-    f"score, mean over seeds; {FLOOR:g} stands for none."
+    "Risk and coverage: errors among the predictions a method is most certain of, by {by}, "
+    f"mean over seeds; {FLOOR:g} stands for none."
 )
 RELIABILITY = (
     "Reliability of each method's point prediction on clean inputs: share right against "
@@ -29,27 +28,34 @@ RELIABILITY = (
     "certain."
 )
 
-Records = dict[str, list[dict[str, Any]]]  # method -> curves, one of each seed
-
 
 @figure(place="paper")
 def answers(material: Material) -> Iterator[Drawing]:
     """Give both figures, for the methods with a curve of every seed."""
-    expected = len(seeds(material.frame, "clean"))
-    curves: Records = {name: [] for name in style.legible(material.methods)}
-    for record in material.curves:
-        if "risk" in record and record["method"] in curves and "~" not in record["dataset"]:
-            curves[record["method"]].append(record)
-    whole = {name: records for name, records in curves.items() if 0 < len(records) == expected}
+    for column in columns(material.group):
+        if column.spec.name == "ece":
+            yield from _both(material, column)
+
+
+def _both(material: Material, ece: Column) -> Iterator[Drawing]:
+    part = material.group.measurements[ece.scenario]
+    score, methods = score_of(material), style.legible(material.methods)
+    risks: dict[str, list[Any]] = {name: [] for name in methods}
+    bins: dict[str, list[Any]] = {name: [] for name in methods}
+    for file, curves in curves_by(material, score):
+        plain = file.scenario == ece.scenario and "~" not in file.dataset
+        if plain and file.method in risks and curves.risk and file.seed in part.seeds:
+            risks[file.method].append(curves.risk)
+            bins[file.method].append(file.reliability)
+    whole = [name for name in methods if len(risks[name]) == len(part.seeds)]
     if not whole:
         return
     colours = material.palette(whole)
-    risks = {name: np.mean([r["risk"] for r in whole[name]], axis=0) / 1e5 for name in whole}
-    yield Drawing("risk_coverage", RISK, partial(_risk, risks, colours))
-    bins = {name: pooled([r["reliability"] for r in whole[name]]) for name in whole}
-    values = stats.grid(ECE.lines(material.frame), list(whole), seeds(material.frame, "clean"))
-    ece = stats.over_cells(values).mean(axis=1)
-    draw = partial(_reliability, bins, ece, colours)
+    mean = {name: np.mean(risks[name], axis=0) / 1e5 for name in whole}
+    yield Drawing("risk_coverage", RISK.format(by=by_words(score)), partial(_risk, mean, colours))
+    pools = {name: pooled(bins[name]) for name in whole}
+    values = material.table(ece.values(material.group).mean(axis=(1, 2)))[0] * ece.spec.scale
+    draw = partial(_reliability, pools, values[whole], colours)
     yield Drawing("reliability", RELIABILITY, draw)
 
 
@@ -81,7 +87,7 @@ def _reliability(bins: dict[str, pd.DataFrame], ece: pd.Series, colours: style.P
         axis.plot(of["confidence"], of["accuracy"], color=colours[name], linewidth=0.4)
         axis.scatter(of["confidence"], of["accuracy"], color=colours[name],
                      s=3 + 30 * of["n"] / of["n"].sum())  # fmt: skip
-        axis.text(1, 0.05, f"ECE {100 * ece[name]:.1f} %", fontsize=style.SMALL, ha="right")
+        axis.text(1, 0.05, f"ECE {ece[name]:.1f} %", fontsize=style.SMALL, ha="right")
         axis.set_title(style.heading(name), fontsize=style.SMALL, pad=2)
         axis.set(xlim=(0, 1.03), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     return drawn

@@ -10,74 +10,56 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from bench.report import stats, style
-from bench.report.frames import seeds
-from bench.report.leaderboard import COLUMNS, DETECTION, Column
-from bench.report.plots import Drawing, Material, figure
+from bench.report.leaderboard import Column, columns
+from bench.report.plots import Drawing, Material, figure, split
+from bench.store.records import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHANCE = 0.5
 HEIGHT = 0.15  # inches a method
 FAR = 3.0  # interquartile ranges below the quartile: off the axis
 RATIO = 8  # a range of costs as wide as this has a logarithmic axis
 NOUGHT = 1e4  # a value this many times smaller than most is nought
-MEASURED = {  # what to draw where nothing is detected
-    "clean": [
-        Column("accuracy", "clean", "accuracy"),
-        Column("ECE %", "clean", "ece", better="lower", digits=1, scale=100.0),
-    ],
-    "cost": [
-        Column("fit, seconds", "cost", "fit_seconds", better="lower", digits=0),
-        Column("cost / standard", "cost", "ratio_to_standard", better="lower", digits=1),
-    ],
-}
+ACROSS = 4  # panels side by side
 
 
 class Panel(NamedTuple):
     """What one panel shows: mean and deviation over seeds, and single views, by method."""
 
     label: str
-    better: str
-    detection: bool
-    digits: int
+    spec: MetricSpec
     mean: pd.Series
     std: pd.Series
     views: pd.DataFrame  # (methods, views)
+
+    @property
+    def detection(self) -> bool:
+        """Whether something is detected: then bars show the gain over chance."""
+        return self.spec.kind == "detection" and self.spec.chance is not None
 
 
 @figure
 def bars(material: Material) -> Iterator[Drawing]:
     """Give one figure for each scenario and, where they ran, one of variants with their bases."""
-    for scenario in material.board.scenarios:
-        panels = [_panel(material, column) for column in _columns(material, scenario)]
-        known = pd.Index(material.order)[[_any(panels, name) for name in material.order]]
-        variants = [name for name in known if ":" in name]
-        bases = {style.base(name) for name in variants}
-        plain = [name for name in known if ":" not in name]
-        family = [name for name in known if name in variants or name in bases]
-        for ending, methods in (("", plain or variants), ("_variants", family if plain else [])):
-            if panels and len(methods) > (len(bases & set(plain)) if ending else 0):
-                shown = [_only(panel, methods) for panel in panels]
-                colours = material.palette(methods)
-                draw = partial(_draw, shown, colours)
-                yield Drawing(f"{scenario}{ending}", _caption(scenario, panels, ending), draw)
-
-
-def _columns(material: Material, scenario: str) -> list[Column]:
-    wanted = MEASURED.get(scenario) or [c for c in COLUMNS if c.scenario == scenario]
-    wanted = wanted or [Column(scenario.replace("_", " "), scenario)]
-    return [column for column in wanted if len(column.lines(material.frame))]
+    for scenario in material.group.scenarios:
+        own = [c for c in columns(material.group, board=False) if c.scenario == scenario]
+        if any(column.spec.kind == "fairness" for column in own):
+            continue  # groups of people have a figure of their own
+        panels = [_panel(material, column) for column in own]
+        known = [name for name in material.order if _any(panels, name)]
+        for ending, methods in split(known):
+            shown = [_only(panel, methods) for panel in panels]
+            draw = partial(_draw, shown, material.palette(methods))
+            yield Drawing(f"{scenario}{ending}", _caption(scenario, panels, ending), draw)
 
 
 def _panel(material: Material, column: Column) -> Panel:
-    lines = column.lines(material.frame)
-    values = stats.grid(lines, material.order, seeds(material.frame, column.scenario))
-    mean, std = stats.mean_and_std(stats.over_cells(values) * column.scale)
-    views = stats.over_seeds(values) * column.scale
-    detection = column.metric == DETECTION
-    return Panel(column.label, column.better, detection, column.digits, mean, std, views)
+    values = column.values(material.group, material.score) * column.spec.scale
+    mean, std = stats.mean_and_std(values.mean(axis=2, keepdims=True))
+    mean, std = (material.table(table)[0] for table in (mean, std))
+    return Panel(column.label, column.spec, mean, std, material.table(values.mean(axis=1)))
 
 
 def _any(panels: list[Panel], method: str) -> bool:
@@ -105,10 +87,16 @@ def _caption(scenario: str, panels: list[Panel], ending: str) -> str:
 
 def _draw(panels: list[Panel], colours: style.Palette) -> Figure:
     methods = list(colours)
-    width = style.wide_enough(methods)
-    drawn = style.canvas(0.6 + HEIGHT * len(methods), width=width)
+    across = min(len(panels), ACROSS)
+    rows = -(-len(panels) // across)
+    width = style.PAGE if across > 2 else style.wide_enough(methods)
+    drawn = style.canvas(rows * (0.6 + HEIGHT * len(methods)), width=width)
     alike = all(panel.detection for panel in panels)  # lengths can be compared across these panels
-    axes = drawn.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
+    grid = drawn.subplots(rows, across, sharex=alike, sharey=True, squeeze=False)
+    axes = list(grid.flat)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    axes = axes[: len(panels)]
     for axis, panel in zip(axes, panels, strict=True):
         (_bars if panel.detection else _dots)(axis, panel, colours)
         for place, value in enumerate(panel.mean):
@@ -123,35 +111,35 @@ def _draw(panels: list[Panel], colours: style.Palette) -> Figure:
 
 def _bars(axis: Axes, panel: Panel, colours: style.Palette) -> None:
     """Draw what is gained over chance; the views as dots."""
-    gain, places = panel.mean - CHANCE, range(len(panel.mean))
-    axis.barh(places, gain, left=CHANCE, height=0.75, color=list(colours.values()))
+    chance, places = panel.spec.chance or 0.0, range(len(panel.mean))
+    axis.barh(places, panel.mean - chance, left=chance, height=0.75, color=list(colours.values()))
     _deviation(axis, panel)
     if panel.views.shape[1] > 1:
         for place, views in enumerate(panel.views.to_numpy()):
             axis.scatter(views, [place] * len(views), s=4, color="white", edgecolor="black",
                          linewidth=0.4, zorder=3)  # fmt: skip
-    axis.axvline(CHANCE, color="black", linewidth=0.6)
+    axis.axvline(chance, color="black", linewidth=0.6)
     axis.locator_params(axis="x", nbins=4)
-    axis.set_xlabel("AUROC")
+    axis.set_xlabel(panel.spec.label)
     axis.xaxis.set_major_formatter("{x:g}")
 
 
 def _dots(axis: Axes, panel: Panel, colours: style.Palette) -> None:
     """Draw a dot for each method, on an axis that begins just beyond the last that matters."""
-    low, high = window(panel.mean, panel.better)
+    low, high = window(panel.mean, panel.spec)
     inside = panel.mean.between(low, high)
     spread = panel.std.fillna(0)[inside]
     low, high = (panel.mean[inside] - spread).min(), (panel.mean[inside] + spread).max()
-    wide = low > 0 and high / low > RATIO and panel.digits == 0
-    if panel.better == "lower" and not wide:
-        low = min(low, 0)  # the ideal is on the axis
+    wide = low > 0 and high / low > RATIO and panel.spec.kind == "cost"
+    if not wide and (panel.spec.better == "lower" or panel.spec.kind == "cost"):
+        low = 0.0  # the ideal is on the axis
     for place, (name, value) in enumerate(panel.mean.items()):
         if inside[name]:
             axis.plot(value, place, "o", color=colours[str(name)], markersize=4, zorder=3)
         elif not math.isnan(value):
-            right = value > high
+            right, number = value > high, f"{value:,.{panel.spec.digits}f}"
             axis.annotate(
-                f"{value:,.{panel.digits}f} ▸" if right else f"◂ {value:,.{panel.digits}f}",
+                f"{number} ▸" if right else f"◂ {number}",
                 (float(right), place), xycoords=axis.get_yaxis_transform(), va="center",
                 ha="right" if right else "left", fontsize=style.SMALL,
             )  # fmt: skip
@@ -165,7 +153,7 @@ def _dots(axis: Axes, panel: Panel, colours: style.Palette) -> None:
         axis.minorticks_off()
     else:
         room = 0.06 * (high - low) or 0.05
-        axis.set_xlim(low - room, high + room)
+        axis.set_xlim(low - room / (1 if low else 2), high + room)
         axis.locator_params(axis="x", nbins=4)
     axis.xaxis.set_major_formatter("{x:,g}")
 
@@ -177,15 +165,16 @@ def _deviation(axis: Axes, panel: Panel) -> None:
                   linewidth=0.8, capsize=1.5, capthick=0.8, zorder=2.5)  # fmt: skip
 
 
-def window(values: pd.Series, better: str) -> tuple[float, float]:
+def window(values: pd.Series, spec: MetricSpec) -> tuple[float, float]:
     """Return the ends of the axis: a value much worse than most, or a cost of nought, is beyond."""
     known = values.dropna()
     low, high = float(known.min()), float(known.max())
     first, third = known.quantile(0.25), known.quantile(0.75)
     reach = FAR * max(third - first, 0.02 * abs(third))
-    if better == "higher":
+    if spec.better == "higher":
         low = float(known[known >= first - reach].min())
-    if better == "lower":
-        low = float(known[known >= third / NOUGHT].min())
+    if spec.kind == "cost":
+        return float(known[known >= third / NOUGHT].min()), high
+    if spec.better == "lower":
         high = float(known[known <= third + reach].max())
     return low, high

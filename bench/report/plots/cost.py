@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import fit_seconds, seeds
-from bench.report.leaderboard import Column
+from bench.report import style
+from bench.report.leaderboard import columns
 from bench.report.plots import Drawing, Material, figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RATIO = Column("seconds an epoch / standard", "cost", "ratio_to_standard")
+RATIO = "ratio_to_standard"  # seconds of an epoch as multiples of the standard network's
 CAPTION = (
     "Mean AUROC over every view by each method's ranking score, against cost; mean over seeds. "
     "Only methods that are complete; up and to the left is better."
@@ -26,15 +25,16 @@ CAPTION = (
 @figure(place="paper")
 def cost(material: Material) -> Iterator[Drawing]:
     """Give mean AUROC over all cells against the ratio to `standard`, or else seconds to fit."""
-    quality = material.cells.mean(axis=1, skipna=False).dropna()
-    methods = [name for name in style.legible(material.methods) if name in quality]
-    lines = RATIO.lines(material.frame)
-    if len(lines):
-        values = stats.grid(lines, methods, seeds(material.frame, "cost"))
-        prices, label = stats.over_cells(values).mean(axis=1, skipna=False), RATIO.label
+    quality = material.quality
+    ratios = [c for c in columns(material.group, board=False) if c.spec.name == RATIO]
+    if ratios:
+        values, label = ratios[0].values(material.group).mean(axis=(1, 2)), ratios[0].label
+        prices = material.table(values)[0]
     else:
-        prices = fit_seconds(material.frame, methods).mean(axis=1, skipna=False)
+        prices = material.group.fit_seconds.mean(axis=1, skipna=False)
         label = "seconds to fit"
+    kept = [name for name in style.legible(material.methods) if name in quality]
+    prices = prices[kept]
     prices = prices[prices > 0]
     if len(prices) > 1:
         draw = partial(_draw, prices, quality[prices.index], label, material.palette(prices.index))

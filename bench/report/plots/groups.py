@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
+from bench.report import style
 from bench.report.plots import Drawing, Material, figure
+from bench.report.scenarios import Quantity, quantities
+from bench.store.records import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,55 +23,67 @@ ENDING = "_gap"
 HEIGHT = 0.17  # inches a method
 IN, OUT = "#d55e00", "#0173b2"  # members of the group, and all others
 
-Tables = dict[str, pd.DataFrame]  # metric -> (methods, quantities), mean over seeds
+
+class Compared(NamedTuple):
+    """One metric in both groups, printed as ``spec`` says; (methods, quantities)."""
+
+    spec: MetricSpec
+    table: pd.DataFrame  # columns "in", "out", "gap", "low", "high"
 
 
 @figure
 def groups(material: Material) -> Iterator[Drawing]:
     """Give one figure for each scenario and attribute whose groups were compared."""
-    lines = material.frame[material.frame["view"].astype(str).str.startswith(GAP)]
-    lines = lines.dropna(subset="value")
-    for (scenario, view), part in lines.groupby(["scenario", "view"]):
-        attribute = str(view).removeprefix(GAP)
-        compared = [
-            name for name in part["metric"].unique() if f"{name}_low" in set(part["metric"])
-        ]
-        metrics = [name.removesuffix(ENDING) for name in compared if name.endswith(ENDING)]
-        tables = {metric: _table(material, str(scenario), attribute, metric) for metric in metrics}
-        methods = [name for name in material.order if any(name in t.index for t in tables.values())]
-        if methods:
-            caption = (
-                f"{str(scenario).capitalize()}: quality for {attribute} and for everyone else, "
-                "and the gap between them with its 95 % interval (bootstrap within the groups); "
-                "mean over seeds. A gap whose interval holds 0 may be chance."
-            )
-            draw = partial(_draw, attribute, methods, tables)
-            yield Drawing(f"{scenario}_{attribute}", caption, draw)
+    for scenario in material.group.scenarios:
+        if material.group.measurements[scenario].detects:
+            continue
+        own = quantities(material.group, scenario, material.score)
+        by_place = {(q.view, q.spec.name): q for q in own}
+        for view in dict.fromkeys(q.view for q in own if q.view.startswith(GAP)):
+            attribute = view.removeprefix(GAP)
+            compared = [
+                _compared(material, *three) for q in own if q.view == view and q.interval
+                if all(three := _three(by_place, q, attribute))
+            ]  # fmt: skip
+            methods = [n for n in material.order if any(n in c.table.index for c in compared)]
+            if methods:
+                draw = partial(_draw, attribute, methods, compared)
+                name = f"{scenario}_{attribute}"
+                yield Drawing(name, CAPTION.format(scenario.capitalize(), attribute), draw)
 
 
-def _table(material: Material, scenario: str, attribute: str, metric: str) -> pd.DataFrame:
-    """Return "in", "out", "gap", "low", "high" of each method that has every seed."""
-    frame = material.frame[material.frame["scenario"] == scenario]
-    gap, view = f"{metric}{ENDING}", f"{GAP}{attribute}"
-    wanted = {
-        "in": (attribute, metric), "out": (f"not {attribute}", metric),
-        "gap": (view, gap), "low": (view, f"{gap}_low"), "high": (view, f"{gap}_high"),
+CAPTION = (
+    "{}: quality for {} and for everyone else, and the gap between them with its 95 % interval "
+    "(bootstrap within the groups); mean over seeds. A gap whose interval holds 0 may be chance."
+)
+
+
+def _three(
+    by_place: dict[tuple[str, str], Quantity], gap: Quantity, attribute: str
+) -> list[Quantity | None]:  # fmt: skip
+    """Return the metric of members and of others, and their gap."""
+    metric = gap.spec.name.removesuffix(ENDING)
+    views = attribute, f"not {attribute}"
+    return [*(by_place.get((view, metric)) for view in views), gap]
+
+
+def _compared(material: Material, members: Quantity, others: Quantity, gap: Quantity) -> Compared:
+    low, high = gap.interval or (gap.values, gap.values)
+    named = {
+        "in": members.values, "out": others.values, "gap": gap.values, "low": low, "high": high
     }  # fmt: skip
-    columns = {}
-    for name, (where, what) in wanted.items():
-        lines = frame[(frame["view"] == where) & (frame["metric"] == what)]
-        values = stats.grid(lines, material.order, seeds(material.frame, scenario))
-        columns[name] = stats.over_cells(values).mean(axis=1, skipna=False)
-    return pd.DataFrame(columns).dropna()
+    means = np.stack([values.mean(axis=1) for values in named.values()], axis=1)
+    table = material.table(means * members.spec.scale).set_axis(list(named), axis=1)
+    return Compared(members.spec, table.dropna())
 
 
-def _draw(attribute: str, methods: list[str], tables: Tables) -> Figure:
+def _draw(attribute: str, methods: list[str], compared: list[Compared]) -> Figure:
     drawn = style.canvas(1.1 + 2 * HEIGHT * len(methods), width=style.PAGE)
-    axes = drawn.subplots(2, len(tables), sharey=True, squeeze=False)
-    for (above, below), (metric, table) in zip(axes.T, tables.items(), strict=True):
+    axes = drawn.subplots(2, len(compared), sharey=True, squeeze=False)
+    for (above, below), (spec, table) in zip(axes.T, compared, strict=True):
         handles = _values(above, methods, table)
         _gaps(below, methods, table)
-        above.set_title(LABELS.get(metric, metric.replace("_", " ")))
+        above.set_title(f"{spec.heading} {ARROWS[spec.better]}".strip())
         below.set_xlabel(f"gap; above 0: worse for {attribute}")
     for axis in axes[:, 0]:
         axis.set(yticks=range(len(methods)), yticklabels=methods, ylim=(len(methods) - 0.4, -0.6))
@@ -77,7 +91,7 @@ def _draw(attribute: str, methods: list[str], tables: Tables) -> Figure:
     return drawn
 
 
-LABELS = {"f1": "F1 ↑", "average_precision": "AP ↑", "ece": "ECE ↓"}
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
 def _values(axis: Axes, methods: list[str], table: pd.DataFrame) -> list[object]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
+from bench.report import style
 from bench.report.leaderboard import Column
-from bench.report.plots import Drawing, Material, figure
+from bench.report.plots import Drawing, Material, figure, split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,20 +23,13 @@ HEIGHT = 0.16  # inches a method
 @figure(place="paper")
 def heatmap(material: Material) -> Iterator[Drawing]:
     """Give a heat map for each scenario of many views, and one of variants with their methods."""
-    for scenario in material.board.scenarios:
-        lines = Column("", scenario).lines(material.frame)
-        if lines["view"].nunique() < MANY or lines["group"].astype(bool).any():
-            continue
-        table = _table(material, scenario, lines)
-        variants = [name for name in table.index if ":" in name]
-        bases = {style.base(name) for name in variants}
-        plain = [name for name in table.index if ":" not in name]
-        family = [name for name in table.index if name in variants or name in bases]
-        for ending, methods in (("", plain or variants), ("_variants", family if plain else [])):
-            if len(methods) > (len(bases & set(plain)) if ending else 0):
-                yield Drawing(
-                    f"heatmap_{scenario}{ending}", CAPTION, partial(_draw, table.loc[methods])
-                )
+    for scenario in material.group.detecting:
+        own = [column for column in material.shifts if column.scenario == scenario]
+        if len(own) == 1 and len(own[0].cells(material.group.measurements[scenario])) >= MANY:
+            table = _table(material, own[0])
+            for ending, methods in split(list(table.index)):
+                draw = partial(_draw, table.loc[methods])
+                yield Drawing(f"heatmap_{scenario}{ending}", CAPTION, draw)
 
 
 CAPTION = (
@@ -46,14 +38,14 @@ CAPTION = (
 )
 
 
-def _table(material: Material, scenario: str, lines: pd.DataFrame) -> pd.DataFrame:
+def _table(material: Material, column: Column) -> pd.DataFrame:
     """Return AUROC, (methods, views and their mean), the view of the lowest mean first."""
-    cells = stats.over_seeds(stats.grid(lines, material.methods, seeds(material.frame, scenario)))
-    cells = cells.dropna(how="all")
-    cells.columns = [f"{v} {s:g}" if s else str(v) for v, s in cells.columns]
-    table = cells[cells.mean().sort_values().index]
-    table.columns = [name.replace("_", " ") for name in table.columns]
-    return table.assign(mean=cells.mean(axis=1, skipna=False))
+    part = material.group.measurements[column.scenario]
+    values = column.values(material.group, material.score).mean(axis=1)
+    cells = material.table(values).loc[material.methods].dropna(how="all")
+    mean = cells.mean(axis=1, skipna=False)
+    cells.columns = [part.cells[i].label.replace("_", " ") for i in column.cells(part)]
+    return cells[cells.mean().sort_values().index].assign(mean=mean)
 
 
 def _draw(table: pd.DataFrame) -> Figure:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
+from bench.report import style
+from bench.report.leaderboard import leaderboard
 from bench.report.plots import Drawing, Material, figure
 
 if TYPE_CHECKING:
@@ -20,12 +22,11 @@ HEIGHT = 0.145  # inches a method
 @figure(place="paper")
 def ranks(material: Material) -> Iterator[Drawing]:
     """Give one diagram of all methods that have every cell, ranked as in the leaderboard."""
-    table = stats.cell_ranks(material.cells)
-    methods, cells = table.shape
-    if methods < 3 or cells < 2:
+    table = leaderboard(material.group, material.score)
+    cells, difference = table.ranking.cells, table.ranking.difference
+    if math.isnan(difference):
         return  # too few to test
-    difference = stats.critical_difference(methods, cells)
-    means = table.mean(axis=1).sort_values(kind="stable")
+    means = table.rank.dropna()
     caption = (
         f"Mean rank over {cells} (view, severity) cells by AUROC. Methods joined by a bar are not "
         f"told apart by Nemenyi's test at 5 % (critical difference {difference:.2f})."

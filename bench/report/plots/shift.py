@@ -7,80 +7,92 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report import style
-from bench.report.frames import seeds
-from bench.report.leaderboard import Column
+from bench.report.leaderboard import Column, by_words
 from bench.report.plots import Drawing, Material, figure
+from bench.store.curves import CurveFile, ScoreCurves, ViewCurves
+from bench.store.records import OWN
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 Curves = dict[str, NDArray[np.float64]]  # method -> mean curve
+Views = list[tuple[ViewCurves, ScoreCurves]]  # of one method
 
 
 @figure(place="paper")
 def shift(material: Material) -> Iterator[Drawing]:
-    """Give the ROC curves of a board and its histograms, where there are curves."""
-    views = _views(material)
-    if views.empty:
-        return
+    """Give the ROC curves of a group and its histograms, where there are curves."""
     methods = style.legible(material.methods)
-    panels = {c.label: _mean(material, views, c, "tpr", methods) for c in material.shifts}
+    score = score_of(material)
+    labels = {column.label: _views(material, column, score) for column in material.shifts}
+    panels = {label: _mean(views, "tpr", methods) for label, views in labels.items()}
     if not (panels := {label: curves for label, curves in panels.items() if curves}):
         return
-    yield Drawing("roc", ROC, partial(_roc, panels, methods, material.palette(methods)))
-    shifts = {c.label: _mean(material, views, c, "outliers", methods) for c in material.shifts}
-    inliers = [_mean(material, views, c, "inliers", methods) for c in material.shifts]
+    by = by_words(score)
+    yield Drawing(
+        "roc", ROC.format(by=by), partial(_roc, panels, methods, material.palette(methods))
+    )
+    shifts = {label: _mean(views, "outliers", methods) for label, views in labels.items()}
+    inliers = [_mean(views, "inliers", methods) for views in labels.values()]
     known = {
         name: np.mean([curves[name] for curves in inliers if name in curves], axis=0)
         for name in methods
         if any(name in curves for curves in shifts.values())
     }
-    yield Drawing("histograms", HISTOGRAMS, partial(_histograms, known, shifts))
+    yield Drawing("histograms", HISTOGRAMS.format(by=by), partial(_histograms, known, shifts))
 
 
 ROC = (
-    "ROC by each method's ranking score: share of outliers flagged at each share of inliers "
+    "ROC by {by}: share of outliers flagged at each share of inliers "
     "flagged, mean over views and seeds. The grey line is chance."
 )
 HISTOGRAMS = (
-    "How unsure each method is of inliers (grey) and of shifted inputs (lines), by its ranking "
-    "score as a share of the score's largest value; mean over views and seeds."
+    "How unsure each method is of inliers (grey) and of shifted inputs (lines), by "
+    "{by} as a share of the score's largest value; mean over views and seeds."
 )
 
 
-def _views(material: Material) -> pd.DataFrame:
-    """Return one line for each view of each record, its curves as vectors in [0, 1]."""
-    lines = [
-        {name: record[name] for name in ("scenario", "method", "seed")}
-        | {name: view[name] for name in ("view", "severity", "group")}
-        | {name: np.array(view[name]) / 1000 for name in ("tpr", "outliers")}
-        | {"inliers": np.array(record["inliers"]) / 1000}
-        for record in material.curves
-        for view in record.get("views", [])
-    ]
-    return pd.DataFrame(lines)
+def score_of(material: Material) -> str:
+    """Return the score that there are curves by: the report's, or else each method's own."""
+    there = any(curves.of(material.score) for curves in material.curves)
+    return material.score if there else OWN
 
 
-def _mean(
-    material: Material, views: pd.DataFrame, column: Column, what: str, methods: list[str]
-) -> Curves:
-    """Return the mean curve over views and seeds of the methods that have every one of them."""
-    part = views[views["scenario"] == column.scenario]
-    for name in ("group", "view"):
-        if value := getattr(column, name):
-            part = part[part[name] == value]
-    cells = len(column.lines(material.frame).drop_duplicates(["view", "severity"]))
-    expected = cells * len(seeds(material.frame, column.scenario))
-    curves = {str(name): list(group[what]) for name, group in part.groupby("method")}
+def curves_by(material: Material, score: str) -> Iterator[tuple[CurveFile, ScoreCurves]]:
+    """Yield each file with its curves by a score."""
+    for file in material.curves:
+        of = file.of(material.group.own[file.method] if score == OWN else score)
+        if of is not None:
+            yield file, of
+
+
+def _views(material: Material, column: Column, score: str) -> dict[str, Views]:
+    """Return the curves of a column's views by every seed, of the methods that have all."""
+    part = material.group.measurements[column.scenario]
+    wanted = {part.cells[i][:2] for i in column.cells(part)}
+    views: dict[str, Views] = {}
+    for file, curves in curves_by(material, score):
+        if file.scenario == column.scenario and file.seed in part.seeds:
+            views.setdefault(file.method, []).extend(
+                (view, curves) for view in curves.views if (view.view, view.severity) in wanted
+            )
+    expected = len(column.cells(part)) * len(part.seeds)
+    return {name: found for name, found in views.items() if len(found) == expected}
+
+
+def _mean(views: dict[str, Views], what: str, methods: list[str]) -> Curves:
+    """Return the mean curve of each method, in [0, 1]."""
+    vectors = {
+        name: [(of if what == "inliers" else view, what) for view, of in views[name]]
+        for name in methods if name in views
+    }  # fmt: skip
     return {
-        name: np.mean(np.stack(curves[name]), axis=0)
-        for name in methods
-        if len(curves.get(name, [])) == expected
+        name: np.mean([getattr(*pair) for pair in pairs], axis=0) / 1000
+        for name, pairs in vectors.items()
     }
 
 

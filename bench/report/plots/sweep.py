@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
-from bench.report.leaderboard import COLUMNS, Column
+from bench.report import style
+from bench.report.leaderboard import Column, columns
 from bench.report.plots import Drawing, Material, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ACCURACY = next(column for column in COLUMNS if column.label == "accuracy")
 LOG = 8  # a range as wide as this is drawn in powers of two
 
 Line = pd.DataFrame  # (values of the parameter, seeds)
@@ -29,7 +27,8 @@ def sweep(material: Material) -> Iterator[Drawing]:
     for (name, key), points in material.sweeps.items():
         shifts = {c.label: _values(material, c, points) for c in material.shifts}
         shifts = {label: values for label, values in shifts.items() if len(values)}
-        accuracy = _values(material, ACCURACY, points)
+        answers = [c for c in columns(material.group) if c.spec.name == "accuracy"]
+        accuracy = _values(material, answers[0], points) if answers else pd.DataFrame()
         if len(accuracy) or shifts:
             caption = (
                 f"{name} at different {key}: accuracy, and AUROC by shift, mean and standard "
@@ -42,12 +41,8 @@ def sweep(material: Material) -> Iterator[Drawing]:
 
 def _values(material: Material, column: Column, points: dict[float, str]) -> Line:
     """Return the values of the methods that are complete, if there are two or more."""
-    lines = column.lines(material.frame)
-    if lines.empty:
-        return pd.DataFrame()
-    values = stats.grid(lines, points.values(), seeds(material.frame, column.scenario))
-    whole = stats.over_cells(values).dropna()
-    whole.index = [at for at, label in points.items() if label in whole.index]
+    values = material.table(column.values(material.group, material.score).mean(axis=2))
+    whole = values.loc[list(points.values())].set_axis(list(points)).dropna()
     return whole if len(whole) > 1 else pd.DataFrame()
 
 
