@@ -26,7 +26,7 @@ ROOMS = {
     "scores": {"errors", "plugins"},
     "fitting": BASE | {"methods", "discover", "store", "scores"},
     "scenarios": BASE | {"methods", "discover", "store", "metrics", "scores", "fitting"},
-    "report": {"errors", "store", "metrics"},
+    "report": {"errors", "plugins", "store", "metrics"},
 }
 ROOMS["running"] = ROOMS["scenarios"] | {"scenarios", "presets"}
 ROOMS["commands"] = ROOMS["running"] | {"running", "report"}

@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, ro
 from bench.metrics import calibration, classification, compare, detection, selective
 from bench.metrics.detection import Ranking
 
+
 def single(metric, inliers, outliers):
     return metric(Ranking.of(inliers, outliers))
 

@@ -503,7 +503,7 @@ def test_protected_has_its_table_of_groups_gaps_and_probe(tmp_path):
     assert "0.100 $\\pm$ 0.000 [-0.050, 0.250]" in latex
     group = only_group(tmp_path)
     cells = printed(group, "protected")
-    assert cells.set_index("method")["grad"]["F1, Bald"] == "0.600 ± 0.000"
+    assert cells.set_index("metric").loc["F1, Bald", "grad"] == "0.600 ± 0.000"
 
 
 def test_a_probe_is_no_detection(tmp_path):

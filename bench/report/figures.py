@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench import plugins
-from bench.report import formats, style
+from bench.report import GALLERY, formats, style
 from bench.report.frames import ResultGroup
 from bench.report.plots import Drawing, Material, Place, kinds
 from bench.report.style import MOST, look, palette
@@ -22,7 +22,6 @@ from bench.store.curves import CurveFile, read_all
 from bench.store.files import write
 from bench.store.records import RANKED_BY
 
-GALLERY = "paper/figures.md"
 FEW = 6  # figures that one process draws before another one has started
 NO_CURVES = (
     "no curves, so neither ROC, risk-coverage, reliability nor histograms; "
