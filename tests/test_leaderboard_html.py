@@ -297,7 +297,7 @@ def test_data_sets_and_presets_are_filtered_and_never_mixed(tab, tmp_path):
     assert "No results match" in tab.inner_text("[role=status]")
     tab.select_option("[name=preset]", "*")
     tab.select_option("[name=data]", "*")
-    assert titles() == [*first, *both]
+    assert titles() == ["Mean over data sets", *first, *both]
     tab.click("button[type=reset]")
     assert titles() == first
 
@@ -411,8 +411,8 @@ def test_what_is_partial_says_so_and_is_not_ranked(tab, tmp_path):
 
 
 def test_a_board_of_nothing_but_failures_is_drawn(tab, tmp_path):
-    lost = {"status": "failed", "reason": "no space", "rows": [], "fit_seconds": None}
-    records = [one | lost for one in made(methods=2, seeds=1)]
+    lost = {"status": "failed", "reason": "no space", "rows": (), "fit_seconds": None}
+    records = [replace(one, **lost) for one in made(methods=2, seeds=1)]
     tab.goto(page_of(records, tmp_path / "page.html").as_uri())
     assert names(tab) == ["method_0", "method_1"]
     tab.locator("summary").click()

@@ -79,7 +79,7 @@ def test_a_reference_that_is_not_there_is_a_users_mistake(tmp_path):
     )
     assert done.exit_code == 2
     assert "nothere" in done.stderr
-    with pytest.raises(UsageError, match="no results under .*empty"):
+    with pytest.raises(UsageError, match=r"no results under .*empty"):
         summary(ours, tmp_path / "empty")
 
 
