@@ -25,7 +25,7 @@ from bench.fitting.console import Console
 from bench.running import run as running
 from bench.running.plan import make_plan
 from bench.running.run import Settings
-from bench.store.rows import read_all
+from bench.store.records import read_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(6 * 3600)]
 KILLS = int(os.environ.get("BENCH_FUZZ_KILLS", "40"))
@@ -171,7 +171,7 @@ def test_a_damaged_entry_is_healed_or_named_and_never_believed(tmp_path, kind, d
             harm()
             notes = measure(folder, scenarios=scenarios)
             records = read_all(folder / "rows")[0]
-            named = [r["reason"] for r in records if r["status"] == "failed"]
+            named = [r.reason for r in records if r.status == "failed"]
             assert numbers(folder) == expected or named, (entry, title)
             assert not named or all(named), (entry, title)
             if not notes and not named:
