@@ -39,6 +39,7 @@ def test_every_kind_of_extension_has_an_example(plugins):
     assert len(list(plugins.glob("*.py"))) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["label_smoothing", "nearest_mean", "standard:backbone=plain"])
 def test_the_methods_of_the_docs_keep_the_contract(plugins, name):
     assert "FAILED" not in with_plugins(plugins, "check", name)
