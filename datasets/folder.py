@@ -26,9 +26,7 @@ class Folder(OwnData):
 
     name = "folder"
 
-    def __init__(
-        self, *, size: int = 32, channels: Literal[1, 3] = 3, **inherited: Any
-    ) -> None:
+    def __init__(self, *, size: int = 32, channels: Literal[1, 3] = 3, **inherited: Any) -> None:
         super().__init__(**inherited)
         self.size = size
         self.channels = channels

@@ -148,7 +148,9 @@ class Npz(OwnData):
                 return file[name]
         except ValueError as error:
             if "pickle" in str(error).lower():
-                raise self._wrong(name, "is a pickle, which can run code; save plain arrays") from None
+                raise self._wrong(
+                    name, "is a pickle, which can run code; save plain arrays"
+                ) from None
             raise self._wrong(name, f"is damaged ({error})") from error
         except Exception as error:  # numpy and zipfile pass on whatever a damaged file leads to
             raise self._wrong(name, f"is damaged ({error})") from error

@@ -238,7 +238,5 @@ def stratified(rows: Tensor, y: Tensor, share: float, state: int) -> tuple[Tenso
     """Cut ``share`` off ``rows``, but no fewer than there are classes; y (N,) is of all inputs."""
     labels = y[rows].numpy()
     count = max(math.ceil(share * len(rows)), len(np.unique(labels)))
-    kept, cut = train_test_split(
-        rows.numpy(), test_size=count, random_state=state, stratify=labels
-    )
+    kept, cut = train_test_split(rows.numpy(), test_size=count, random_state=state, stratify=labels)
     return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(cut))
