@@ -38,6 +38,7 @@ class OutlierFolder(Outliers):
     content = frozenset({"own outliers"})
     needs_path = True
     fetched_unasked = False
+    by_hand = "name it with --outliers DIR"
 
     def __init__(
         self, *, path: str = "", near: bool = False, size: int = 32, called: str = ""

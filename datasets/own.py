@@ -75,7 +75,8 @@ class OwnData(Dataset):
     content = frozenset({"own pictures"})
     needs_path = True
     fetched_unasked = False
-    asked_for = True
+    by_hand = "name it with its place, as in --datasets folder:path=DIR"
+    asked_for = "it needs path="
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class OwnData(Dataset):
         if "test" in labels.parts:
             return labels
         state = derive_seed(self.name, "test")
-        train, test = stratified(labels.rows("train"), labels.y, TEST_SHARE, state)
+        _, test = stratified(labels.rows("train"), labels.y, TEST_SHARE, state)
         parts = np.array(labels.parts)
         parts[test] = "test"
         return Labels(labels.y, labels.classes, tuple(parts.tolist()))
@@ -221,7 +222,7 @@ def own_label(name: str, changed: Mapping[str, str], hidden: tuple[str, ...] = (
 
 
 def fitted_to(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Return images (N, c, h, w) as bytes of ``shape`` (C, H, W), antialiased, grey or in colour."""
+    """Return images (N, c, h, w) as bytes of ``shape`` (C, H, W), resized with antialiasing."""
     channels, height, width = shape
     if x.dtype == torch.uint8 and x.shape[1:] == shape:
         return x

@@ -36,7 +36,8 @@ class WavFolder(Speech):
     content = frozenset({"own recordings"})
     tags = frozenset()
     needs_path = True
-    asked_for = True
+    by_hand = "name it with its place, as in --datasets wav_folder:path=DIR"
+    asked_for = "it needs path="
     split = "the parts of its table"
     count = 0
 
@@ -123,9 +124,7 @@ class WavFolder(Speech):
             raise DataError(f"{self.name}: {table} cannot be read ({reason})") from error
         if not rows or not {"file", "label"} <= rows[0].keys():
             found = ", ".join(rows[0]) if rows else "no line"
-            raise DataError(
-                f"{self.name}: {table} has {found}; it needs the columns file and label"
-            )
+            raise DataError(f"{self.name}: {table} lacks the columns file and label; it has {found}")
         for number, row in enumerate(rows, start=2):
             self._check(table, number, row)
         return rows

@@ -50,7 +50,7 @@ class Pretrained(Method):
 
     name = "pretrained"
     source = "the user's own"
-    asked_for = True
+    asked_for = "it needs weights or a factory"
     predict_only = frozenset({"samples"})
     nets: nn.ModuleList | None = None
 

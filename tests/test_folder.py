@@ -8,9 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from bench import datasets
+from bench.cli import main, options
 from bench.commands.data_summary import summary
 from bench.datasets import decoding
 from bench.datasets.base import Dataset, as_bytes
@@ -224,7 +226,7 @@ def test_a_bad_folder_is_one_line(tmp_path, made, what):
 
 def test_a_pipe_among_the_pictures_does_not_hang(tmp_path, made, pets):
     os.mkfifo(tmp_path / "pets" / "cat" / "pipe.png")
-    with pytest.raises(DataError, match="pipe.png is no regular file"):
+    with pytest.raises(DataError, match=r"pipe\.png is no regular file"):
         made().splits(0)
 
 
@@ -362,6 +364,10 @@ def test_bad_outlier_folders_are_one_line(tmp_path, monkeypatch, pets):
         own_outliers(pets)
 
 
+def test_the_command_line_names_the_variable_that_is_read():
+    assert options.OUTLIERS == VARIABLE
+
+
 def test_an_outlier_folder_cannot_be_trained_on():
     with pytest.raises(DataError, match="outliers is an outlier source"):
         OutlierFolder().raw("train")
@@ -398,6 +404,9 @@ def test_a_summary_names_unreadable_files(tmp_path, store):
     (tmp_path / "pets" / "cat" / "text.png").write_text("no picture")
     lines, whole = summary(f"folder:path={tmp_path / 'pets'}", store)
     assert not whole
+    done = CliRunner().invoke(main, ["data", "summary", f"folder:path={tmp_path / 'pets'}"])
+    assert done.exit_code == 1
+    assert done.output.splitlines() == lines
     assert lines == [
         "folder-pets: 25 pictures, 3 classes",
         "folder-pets: 1 of 25 files cannot be read",

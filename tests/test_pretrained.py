@@ -1,4 +1,4 @@
-"""Networks that were trained elsewhere: weights, factories, ensembles, and all that can be wrong."""
+"""Networks that were trained elsewhere: weights, factories, ensembles, and what can be wrong."""
 
 import os
 import pickle
@@ -14,11 +14,14 @@ from torchvision.models import resnet18
 import bench
 from bench.commands.check import CHECKS, Trial, toy
 from bench.datasets.base import Task, derive_seed
+from bench.datasets.digits import Digits
 from bench.datasets.errors import BenchError
+from bench.fitting.console import Console
 from bench.fitting.fits import Fitter
 from bench.fitting.prediction import run_network
 from bench.methods.pretrained import Pretrained
-from bench.store.rows import read_all
+from bench.store.cache import Cache
+from bench.store.records import read_all
 
 from .own import CLASSES, write_pictures
 
@@ -110,8 +113,6 @@ X = toy().test.floats(slice(8))
 
 @pytest.mark.parametrize("title", CHECKS)
 def test_it_keeps_the_contract(nets, title):
-    if "named after" in title:
-        pytest.skip("checked with the others")
     CHECKS[title](Trial(f"pretrained:factory={nets / 'nets.py'}:make,mc=True,samples=3"))
 
 
@@ -205,11 +206,16 @@ def test_an_exported_program_needs_no_factory(nets, program):
 # The key and the name
 
 
-def test_weights_count_by_their_bytes(nets, tmp_path, monkeypatch):
-    fitter = Fitter.__new__(Fitter)
-    assert [path.name for path in made(nets, "make", "one.pt").files()] == ["one.pt", "nets.py"]
-    assert made(nets, "make").state.__doc__
-    del fitter
+def test_weights_and_factory_count_by_their_bytes(nets, tmp_path):
+    cache = Cache(tmp_path / "cache")
+    fitter = Fitter(Digits(), 0, "smoke", torch.device("cpu"), cache, Console(quiet=True))
+    before = fitter.key(made(nets, "make", "one.pt"), 0).digest
+    assert fitter.key(made(nets, "make", "one.pt"), 0).digest == before
+    (nets / "one.pt").write_bytes((nets / "two.pt").read_bytes())
+    other = fitter.key(made(nets, "make", "one.pt"), 0).digest
+    (nets / "nets.py").write_text(FACTORIES + "# edited\n")
+    edited = fitter.key(made(nets, "make", "one.pt"), 0).digest
+    assert len({before, other, edited}) == 3
 
 
 def test_the_name_in_results_tells_no_folder(nets):
@@ -342,8 +348,9 @@ def test_a_torchvision_network_is_measured_on_a_folder_of_pictures(tmp_path):
     torch.manual_seed(derive_seed("resnet"))
     torch.save(resnet18(num_classes=len(CLASSES)).state_dict(), tmp_path / "pets18.pt")
     words = ["run", "--datasets", "folder:path=pets", "--scenarios", "clean,cross_dataset"]
-    words += ["--seeds", "0", "--preset", "smoke", "--results", "r", "--methods"]
-    place = {"cwd": tmp_path, "BENCH_OUTLIERS": "near=fog", "BENCH_DATA": str(tmp_path / "data")}
+    words += ["--outliers", "near=fog", "--seeds", "0", "--preset", "smoke", "--results", "r"]
+    words += ["--methods"]
+    place = {"cwd": tmp_path, "BENCH_DATA": str(tmp_path / "data")}
     named = (
         "pretrained:factory=torchvision.models:resnet18,weights=pets18.pt,mean=0.485,0.456,0.406"
     )
@@ -354,6 +361,7 @@ def test_a_torchvision_network_is_measured_on_a_folder_of_pictures(tmp_path):
     assert {(r.dataset, r.method) for r in records} == {("folder-pets", "pretrained-pets18")}
     views = {(row.view, row.group) for r in records for row in r.rows}
     assert ("outliers-fog", "near") in views
+    assert "pretrained-pets18: features are the input of fc" in done.stdout
     assert "up to date" in run(*words, named, **place).stdout
     weights = torch.load(tmp_path / "pets18.pt", weights_only=True)
     torch.save({k: v for k, v in weights.items() if k != "fc.bias"}, tmp_path / "pets18.pt")
