@@ -174,6 +174,7 @@ class Source(Named, ABC):
     kind: ClassVar[Kind]
     content: ClassVar[frozenset[str]]
     embedded: ClassVar[bool] = False  # True: needs no file and no download
+    needs_path: ClassVar[bool] = False  # True: the user's own files, nothing without `path`
     fetched_unasked: ClassVar[bool] = True  # False: `data download` fetches it, a run does not
     by_hand: ClassVar[str] = ""  # how to get data that has no open download
 
@@ -198,6 +199,10 @@ class Source(Named, ABC):
         Raises:
             DataError: the files are neither found nor downloadable, or are damaged.
         """
+
+    def is_near(self, data: Source) -> bool:
+        """Return whether it is a near outlier set for ``data``: one of the same kind."""
+        return self.kind == data.kind
 
     def where(self) -> str | None:
         """Say where the data was found ("embedded", or a path), or None."""

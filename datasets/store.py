@@ -167,8 +167,10 @@ def verify(name: str, path: Path, md5: str) -> None:
         raise damaged(name, path, "its MD5 sum is not the published one")
 
 
-def unpack_zip(name: str, archive: Path, target: Path) -> Path:
+def unpack_zip(name: str, archive: Path, target: Path, hint: str | None = None) -> Path:
     """Return the folder ``target``, which holds the whole archive; unpacked once.
+
+    ``hint`` says what else to do about a damaged one.
 
     Raises:
         DataError: the archive is damaged, or has a path that leads out of the folder.
@@ -178,14 +180,14 @@ def unpack_zip(name: str, archive: Path, target: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as opened, draft(target) as folder:
             for member in opened.namelist():
-                _refuse_escape(name, archive, member)
+                _refuse_escape(name, archive, member, hint)
             opened.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise damaged(name, archive, error) from error
+        raise damaged(name, archive, error, hint) from error
     return target
 
 
-def _refuse_escape(name: str, archive: Path, member: str) -> None:
+def _refuse_escape(name: str, archive: Path, member: str, hint: str | None) -> None:
     for path in (PurePosixPath(member), PureWindowsPath(member)):
         if path.anchor or ".." in path.parts:
-            raise damaged(name, archive, f"unsafe path {member!r}")
+            raise damaged(name, archive, f"unsafe path {member!r}", hint)

@@ -11,6 +11,7 @@ import torch
 from bench import datasets
 from bench.datasets.base import Dataset, Source, Split, View, fingerprint
 from bench.datasets.errors import DataError
+from bench.datasets.outlier_folder import own_outliers
 from bench.discover import subclasses
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
@@ -39,7 +40,7 @@ class CrossDataset(ShiftScenario):
 
     def views(self, evaluator: Evaluator) -> Views:
         found, missing = [], {}
-        for source in outlier_sources(evaluator.data):
+        for source in (*outlier_sources(evaluator.data), *own_outliers(evaluator.data)):
             split = foreign(evaluator.data, source)
             if isinstance(split, Split):
                 found.append(self._view(source, split, evaluator))
@@ -49,7 +50,7 @@ class CrossDataset(ShiftScenario):
 
     def _view(self, source: Source, split: Split, evaluator: Evaluator) -> View:
         rows = self.drawn(len(split), len(evaluator.test), evaluator.data.name, source.name)
-        group = "near" if source.kind == evaluator.data.kind else "far"
+        group = "near" if source.is_near(evaluator.data) else "far"
         mark = fingerprint(split.fingerprint, rows)
         return View(source.label, mark, len(rows), lambda: split.x[rows], group=group)
 
@@ -59,7 +60,7 @@ def outlier_sources(data: Dataset) -> tuple[Source, ...]:
     """Return every source that holds no class of ``data``, sorted by name."""
     found = []
     for cls in subclasses(datasets, Source).values():
-        if cls.content & data.content or (data.embedded and not cls.embedded):
+        if cls.needs_path or cls.content & data.content or (data.embedded and not cls.embedded):
             continue
         if (cls.kind == "speech") != (data.kind == "speech"):  # a sound is no picture
             continue
