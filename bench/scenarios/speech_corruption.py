@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.described import versions
 from bench.datasets.named import Value
 from bench.datasets.speech_corruptions import LEVELS, corrupt
 from bench.fitting.evaluator import Evaluator
@@ -20,7 +21,7 @@ class SpeechCorruption(ShiftScenario):
     """Noise, room, microphone, line and speaker changed, at three levels from mild to severe.
 
     They act on the samples as recorded, before the data set's transform. A view's severity is
-    its level, and its group says what that is, such as "20 dB".
+    its level, and its group is the strength in words, such as "20 dB".
 
     Args:
         levels: which of 1, 2 and 3.
@@ -37,7 +38,7 @@ class SpeechCorruption(ShiftScenario):
         self.levels = levels
 
     def skip(self, data: Dataset) -> str | None:
-        return super().skip(data) if data.kind == "speech" else f"{data.name} is no speech"
+        return super().skip(data) if data.modality == "sound" else f"{data.name} is no speech"
 
     def views(self, evaluator: Evaluator) -> Views:
         # The same recordings under every corruption, so that views differ in nothing else.
@@ -47,7 +48,7 @@ class SpeechCorruption(ShiftScenario):
     def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
         data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
         code = code_digest("bench.datasets.speech_corruptions")
-        mark = fingerprint(test.fingerprint, name, level, code)
+        mark = fingerprint(test.fingerprint, name, level, code, versions("torch", "torchaudio"))
 
         def load() -> Tensor:
             make = lambda: corrupt(name, level, data.raw("test").x, data.name)  # noqa: E731
