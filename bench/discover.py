@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import pkgutil
 import re
 from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from bench import plugins
 from bench.datasets.named import Named, Value
 from bench.errors import BenchError, UnknownNameError, UsageError
 
@@ -38,39 +38,65 @@ class Choice:
 
 
 def subclasses(package: ModuleType, base: type[N]) -> dict[str, type[N]]:
-    """Import every module in ``package`` and map `name` to concrete subclass, sorted by name."""
-    found: dict[str, type[N]] = {}
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        for cls in vars(import_module(module.name)).values():
-            ours = inspect.isclass(cls) and cls.__module__ == module.name and hasattr(cls, "name")
-            if not (ours and issubclass(cls, base) and not inspect.isabstract(cls)):
+    """Map `name` to concrete subclass, sorted by name: those of a package and of plug-ins.
+
+    A module that cannot be imported is left out and is among `plugins.problems`.
+
+    Raises:
+        BenchError: two classes have one name; the message names both files.
+    """
+    classes: dict[str, type[N]] = {}
+    for module in plugins.members(package):
+        for cls in vars(module).values():
+            own = (
+                inspect.isclass(cls) and cls.__module__ == module.__name__ and hasattr(cls, "name")
+            )
+            if not (own and issubclass(cls, base) and not inspect.isabstract(cls)):
                 continue
-            if found.setdefault(cls.name, cls) is not cls:
+            other = classes.setdefault(cls.name, cls)
+            if other is not cls:
                 raise BenchError(
-                    f"two classes are named '{cls.name}': {found[cls.name]} and {cls}; rename one"
+                    f"two classes are named '{cls.name}': {_place(other)} and {_place(cls)}; "
+                    "rename one"
                 )
-    return dict(sorted(found.items()))
+    return dict(sorted(classes.items()))
+
+
+def _place(cls: type[Named]) -> str:
+    return f"{cls.__name__} in {inspect.getsourcefile(cls)}"
 
 
 def choose(
-    kind: str, wanted: str, known: Mapping[str, type[Named]], preset: str | None = None
+    kind: str,
+    wanted: str,
+    known: Mapping[str, type[Named]],
+    preset: str | None = None,
+    overrides: Mapping[str, Value] | None = None,
 ) -> list[Choice]:
-    """Turn what was asked for into choices, in the order asked and each once.
+    """Turn words into choices, in their order and each once.
+
+    ``overrides`` are parameters for every class that has them, unless the words set them.
 
     Raises:
         UnknownNameError: a name, variant or parameter does not exist; the message suggests one.
         UsageError: a value is of the wrong type, or nothing was asked for.
     """
-    found: dict[str, Choice] = {}
+    choices: dict[str, Choice] = {}
     for name, words in _split(wanted):
         for cls in _matching(kind, name, known):
+            common = {k: v for k, v in (overrides or {}).items() if k in cls.defaults()}
             for params in _settings(cls, words, wildcard=name not in known):
-                choice = _choice(cls, params, preset, named=name in known)
-                if choice.named or choice.label not in found:
-                    found[choice.label] = choice
-    if not found:
+                choice = _choice(cls, common | dict(params), preset, named=name in known)
+                if choice.named or choice.label not in choices:
+                    choices[choice.label] = choice
+    if not choices:
         raise UsageError(f"no {kind} was asked for; `python -m bench list` shows them")
-    return list(found.values())
+    return list(choices.values())
+
+
+def names(wanted: str) -> list[str]:
+    """Return the names, globs and tags among the words, without parameters."""
+    return [name for name, _ in _split(wanted)]
 
 
 def _split(wanted: str) -> Iterator[tuple[str, list[str]]]:
@@ -96,19 +122,25 @@ def _is_number(text: str) -> bool:
 
 def _matching(kind: str, name: str, known: Mapping[str, type[N]]) -> list[type[N]]:
     pattern = "*" if name == "all" else name
-    found = [
+    classes = [
         cls
         for key, cls in known.items()
         if (fnmatchcase(key, pattern) or name in cls.tags) and not (name == "all" and cls.asked_for)
     ]
-    if not found:
+    if not classes:
         tags = {tag for cls in known.values() for tag in cls.tags}
         raise unknown(kind, name, sorted({*known, *tags}))
-    return found
+    return classes
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> UnknownNameError:
-    """Return the error for a name that does not exist, with the nearest that does."""
+    """Return the error for a name that does not exist, with the nearest that does.
+
+    Where a file of that name could not be imported, that is the message.
+    """
+    for path, reason in plugins.problems().items():
+        if Path(path).stem == name:
+            return UnknownNameError(f"{kind} '{name}': {path} cannot be imported ({reason})")
     close = get_close_matches(name, known, n=1)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return UnknownNameError(f"unknown {kind} '{name}'. {hint}Known: {', '.join(known)}.")
@@ -159,11 +191,14 @@ def _value(cls: type[Named], key: str, text: str, like: Value) -> Value:
     except (ValueError, SyntaxError):
         value = text
     if isinstance(like, float) and type(value) is int:
-        return float(value)
+        value = float(value)
     if like is not None and type(value) is not type(like):
         raise UsageError(
             f"{cls.name}: parameter '{key}' takes {_article(type(like).__name__)}, not '{text}'"
         )
+    least = cls.minima().get(key)
+    if least is not None and isinstance(value, int | float) and not value >= least:
+        raise UsageError(f"{cls.name}: parameter '{key}' is at least {least:g}, not {text}")
     return value
 
 
@@ -176,11 +211,12 @@ def _choice(
 ) -> Choice:
     defaults = cls.defaults(preset)
     changed = {k: v for k, v in sorted(params.items()) if v != defaults[k]}
-    words = ",".join(f"{k}={_text(v)}" for k, v in changed.items())
+    words = ",".join(f"{k}={written(v)}" for k, v in changed.items())
     return Choice(cls, f"{cls.name}:{words}" if words else cls.name, defaults | dict(params), named)
 
 
-def _text(value: Value) -> str:
+def written(value: Value) -> str:
+    """Return a value as it is typed on the command line."""
     if not isinstance(value, tuple):
         return str(value)
     return ("+" if value and isinstance(value[0], str) else ",").join(map(str, value))

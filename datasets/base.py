@@ -193,6 +193,7 @@ class Source(Named, ABC):
     shows_people: bool = False  # True: pictures of it are never written where git would add them
     embedded: bool = False  # True: needs no file and no download
     fetched_unasked: bool = True  # False: `data download` fetches it, a run does not
+    by_hand: str = ""  # how to get data that has no open download
     _store: Store | None = None
 
     def __eq__(self, other: object) -> bool:

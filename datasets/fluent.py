@@ -37,6 +37,7 @@ class Fluent(Speech):
     unseen_speakers = True
     seconds = 4
     folder = "fluent_speech_commands_dataset"  # as torchaudio names it
+    by_hand = f"Ask fluent.ai for it and unpack {folder}/ into one of these folders"
 
     @property
     def remedy(self) -> str:
@@ -48,8 +49,7 @@ class Fluent(Speech):
 
     def absent(self, table: str = FILES["train"]) -> DataError:
         file = f"{self.folder}/data/{table}"
-        hint = f"Ask fluent.ai for it and unpack {self.folder}/ into one of these folders"
-        return self.store.missing(self.name, file, "it has no open download", hint)
+        return self.store.missing(self.name, file, "it has no open download", self.by_hand)
 
     def listed(self, place: Path) -> Listing:
         return {part: self._rows(place, place / "data" / file) for part, file in FILES.items()}

@@ -145,17 +145,17 @@ class NotMnist(Outliers):
         "notMNIST/raw/t10k-images-idx3-ubyte",
         "notMNIST/raw/t10k-labels-idx1-ubyte",
     )
-    advice: ClassVar[str] = (
+    by_hand = (
         "put t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, letters in MNIST's format, "
         "into notMNIST/raw/ below one of the data folders"
     )
 
     def images(self) -> Raw:
         self.download()
-        x, y = (read_idx(self.name, path, None, self.advice) for path in self.files())
+        x, y = (read_idx(self.name, path, None, self.by_hand) for path in self.files())
         if x.dim() != 3 or y.dim() != 1 or len(x) != len(y):
             where = Path(self.where() or "")
-            raise damaged(self.name, where, "images and labels differ in number", self.advice)
+            raise damaged(self.name, where, "images and labels differ in number", self.by_hand)
         return Raw(x.unsqueeze(1), y.long().unsqueeze(1))
 
     def files(self) -> Sequence[Path]:
@@ -171,7 +171,7 @@ class NotMnist(Outliers):
         for part in self.parts:
             if self.store.find(f"{part}.gz", part) is None:
                 reason = "it has no official download"
-                hint = self.advice[0].upper() + self.advice[1:]
+                hint = self.by_hand[0].upper() + self.by_hand[1:]
                 raise self.store.missing(self.name, f"{part}.gz", reason, hint)
 
 

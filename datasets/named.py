@@ -18,7 +18,8 @@ class Named:
     followed by those of the class above. `inspect.signature` and ``help`` show all of them.
 
     ``tags`` are words that choose all classes that have them; ``variants`` are named parameters,
-    which a glob runs as well. "all" leaves out a class with ``asked_for`` set.
+    which a glob runs as well. ``minimum`` holds the least value of a numeric parameter. "all"
+    leaves out a class with ``asked_for``, which says why.
     """
 
     name: str
@@ -27,7 +28,8 @@ class Named:
     tags: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
-    asked_for: ClassVar[bool] = False
+    minimum: ClassVar[Mapping[str, float]] = {}
+    asked_for: ClassVar[str] = ""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -54,6 +56,14 @@ class Named:
                 chosen = vars(owner).get("presets", {}).get(preset, {})
                 values.update({k: v for k, v in chosen.items() if k in values})
         return values
+
+    @classmethod
+    def minima(cls) -> dict[str, float]:
+        """Return the least value of each parameter that has one, those of base classes too."""
+        least: dict[str, float] = {}
+        for owner in reversed(cls.__mro__):
+            least |= vars(owner).get("minimum", {})
+        return least
 
     @classmethod
     def choices(cls, parameter: str) -> tuple[str, ...]:

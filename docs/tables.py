@@ -9,21 +9,23 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import click
 
 import bench.scenarios
 from bench import cli, datasets, methods
+from bench.commands.catalogue import Parameter
+from bench.commands.inventory import entries
 from bench.datasets.base import Dataset, Source
 from bench.datasets.corruptions import CORRUPTIONS
 from bench.datasets.named import Named, Value
 from bench.datasets.speech_corruptions import CORRUPTIONS as SPEECH_CORRUPTIONS
-from bench.discover import subclasses
+from bench.discover import subclasses, written
 from bench.methods.base import Method
-from bench.methods.standard import Standard
-from bench.presets import PRESETS
+from bench.presets import DEFAULT, PRESETS
 from bench.scenarios.base import Scenario
 from bench.scores import all_scores
 
@@ -47,22 +49,27 @@ def table(*heads: str) -> Callable[[Callable[[], Lines]], Callable[[], str]]:
     return register
 
 
-@table("name", "what it is", "parameters of its own", "variants", "source")
+@table("name", "what it is", "variants", "source")
 def method_table() -> Lines:
-    """Every method, with what sets its parameters apart from those of `standard`."""
+    """Every method."""
     for name, cls in subclasses(methods, Method).items():
         variants = (f"`:{key}` ({settings(params)})" for key, params in cls.variants.items())
-        yield code(name), summary(cls), own_parameters(cls), ", ".join(variants), source(cls)
+        yield code(name), summary(cls), ", ".join(variants), source(cls)
 
 
-@table("parameter", "laptop", "smoke", "paper")
+@table("method", "parameter", "default", "meaning")
+def method_parameters() -> Lines:
+    """The parameters of each method that `standard` lacks, or has with another default."""
+    shared = {p.name: sizes(p) for p in explained("methods")["standard"]}
+    for name, parameters in explained("methods").items():
+        own = (p for p in parameters if sizes(p) != shared.get(p.name))
+        yield from ((code(name), *cells(p)) for p in own)
+
+
+@table("parameter", "default", "meaning")
 def shared_parameters() -> Lines:
-    """The parameters of `standard`, and what presets change."""
-    presets = {preset: Standard.defaults(preset) for preset in ("laptop", "smoke", "paper")}
-    for key in Standard.defaults():
-        values = [presets[preset][key] for preset in presets]
-        first, *others = values
-        yield code(key), shown(first), *(shown(v) if v != first else "" for v in others)
+    """The parameters of `standard`."""
+    yield from map(cells, explained("methods")["standard"])
 
 
 @table("name", "what it is", "kind", "holds", "source")
@@ -92,12 +99,18 @@ def speech_corruption_table() -> Lines:
     yield from ((code(name), summary(function)) for name, function in SPEECH_CORRUPTIONS.items())
 
 
-@table("name", "question", "parameters", "tags", "source")
+@table("name", "question", "tags", "source")
 def scenario_table() -> Lines:
-    """Every scenario, with its parameters."""
+    """Every scenario."""
     for name, cls in subclasses(bench.scenarios, Scenario).items():
-        tags = ", ".join(map(code, sorted(cls.tags)))
-        yield code(name), cls.question, settings(cls.defaults("laptop")), tags, source(cls)
+        yield code(name), cls.question, ", ".join(map(code, sorted(cls.tags))), source(cls)
+
+
+@table("scenario", "parameter", "default", "meaning")
+def scenario_parameters() -> Lines:
+    """The parameters of every scenario."""
+    for name, parameters in explained("scenarios").items():
+        yield from ((code(name), *cells(p)) for p in parameters)
 
 
 @table("tag", "scenarios")
@@ -161,27 +174,32 @@ def described(path: str, command: click.Command) -> str:
     return text
 
 
-def own_parameters(cls: type[Method]) -> str:
-    """Return the parameters that `standard` lacks or has otherwise, under the preset laptop."""
-    shared = Standard.defaults("laptop")
-    own = {k: v for k, v in cls.defaults("laptop").items() if k not in shared or v != shared[k]}
-    return settings(own)
+@cache
+def explained(kind: str) -> dict[str, list[Parameter]]:
+    """Return the parameters of everything of one kind, with what `bench list NAME` says of them."""
+    return {entry.name: entry.parameters for entry in entries() if entry.kind == kind}
 
 
-def settings(params: object) -> str:
+def sizes(parameter: Parameter) -> dict[str, str]:
+    """Return the default of a parameter under each preset, that of a run first."""
+    return {
+        preset: parameter.presets.get(preset, parameter.default)
+        for preset in sorted(PRESETS, key=lambda preset: preset != DEFAULT)
+    }
+
+
+def cells(parameter: Parameter) -> tuple[str, str, str]:
+    """Return name, default and meaning; presets that differ stand behind the default."""
+    (_, default), *presets = sizes(parameter).items()
+    others = ", ".join(f"{preset} {code(value)}" for preset, value in presets if value != default)
+    choices = f" One of {', '.join(map(code, parameter.choices))}." if parameter.choices else ""
+    text = f"{code(default)} ({others})" if others else code(default)
+    return code(parameter.name), text, plain(parameter.meaning) + choices
+
+
+def settings(params: Mapping[str, Value]) -> str:
     """Return parameters as they are written on the command line."""
-    pairs = dict(params).items()  # type: ignore[call-overload]
-    named = ((key, shown(value, bare=True)) for key, value in pairs)
-    return ", ".join(code(f"{key}={text}" if text else key) for key, text in named)
-
-
-def shown(value: Value, *, bare: bool = False) -> str:
-    """Return a parameter's value as it is written on the command line."""
-    if isinstance(value, tuple):
-        text = ("+" if value and isinstance(value[0], str) else ",").join(map(str, value))
-    else:
-        text = str(value)
-    return text if bare else code(text)
+    return ", ".join(code(f"{name}={written(value)}") for name, value in params.items())
 
 
 def summary(thing: object) -> str:

@@ -57,7 +57,7 @@ class ResNet18(NeuralMethod[ResNetClassifier]):
 
     name = "resnet18"
     source = "arXiv:1512.03385"
-    asked_for = True
+    asked_for = "it serves others as the classifier m of equation 7"
     presets: ClassVar = {
         "smoke": {"min_updates": 5},
         "laptop": {"epochs": 4},

@@ -9,9 +9,12 @@ import torch
 from click.testing import CliRunner
 
 import bench.fitting.evaluator
-from bench.cli import main
+import bench.scenarios
+from bench.cli import main, options
+from bench.discover import subclasses
 from bench.methods.base import Method
-from bench.store.rows import read_all
+from bench.scenarios.base import Scenario
+from bench.store.records import read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
 
@@ -36,7 +39,7 @@ def copied(results, tmp_path):
 
 def contents(folder) -> dict[str, list]:
     return {
-        "/".join(map(str, (r["dataset"], r["scenario"], r["method"], r["seed"]))): r["rows"]
+        "/".join(map(str, (r.dataset, r.scenario, r.method, r.seed))): r.rows
         for r in read_all(folder / "rows")[0]
     }
 
@@ -54,10 +57,10 @@ def test_rows_say_all_that_is_needed(results):
         "schema", "method", "dataset", "scenario", "seed", "status", "reason", "params", "key",
         "fit_seconds", "device", "versions", "commit", "time", "rows",
     }  # fmt: skip
-    assert record["status"] == "ok"
-    views = {row["view"] for row in record["rows"]}
+    assert record.status == "ok"
+    views = {row.view for row in record.rows}
     assert len(views) == 15
-    metrics = record["rows"][0]["metrics"]
+    metrics = record.rows[0].metrics
     assert metrics.keys() >= {
         "auroc", "aupr_out", "aupr_in", "aupr_out_balanced", "aupr_in_balanced",
         "fpr95_id", "fpr95_ood",
@@ -67,19 +70,19 @@ def test_rows_say_all_that_is_needed(results):
 def test_chance_is_exactly_one_half_everywhere(results):
     for path in (results / "rows").rglob("chance-s0.json"):
         for row in json.loads(path.read_text())["rows"]:
-            assert row["metrics"].get("auroc", 0.5) == 0.5, (path, row["view"])
-            assert row["metrics"].get("misclassification_auroc", 0.5) == 0.5
+            assert row.metrics.get("auroc", 0.5) == 0.5, (path, row.view)
+            assert row.metrics.get("misclassification_auroc", 0.5) == 0.5
 
 
 def test_near_and_far_outliers_share_no_class_with_the_inliers(results):
     record = json.loads((results / "rows/digits/cross_dataset/standard-s0.json").read_text())
-    groups = {row["view"]: row["group"] for row in record["rows"]}
+    groups = {row.view: row.group for row in record.rows}
     assert groups == {"letters": "near", "photos": "far", "noise": "far"}
 
 
 def test_the_cost_of_standard_is_one_pass_and_ratio_one(results):
     record = json.loads((results / "rows/digits/cost/standard-s0.json").read_text())
-    metrics = record["rows"][0]["metrics"]
+    metrics = record.rows[0].metrics
     assert metrics["passes"] == 1
     assert metrics["ratio_to_standard"] == 1
     assert metrics["parameters"] > 1000
@@ -148,7 +151,7 @@ def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
     words = [*FAST, "--scenarios", "clean", "--results", tmp_path]
     output = run("run", *words, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert (record["status"], record["reason"]) == (
+    assert (record.status, record.reason) == (
         "failed",
         "RuntimeError: the loss became nan",
     )
@@ -165,7 +168,7 @@ def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monke
     )
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record["reason"])
+    assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record.reason)
 
 
 def test_more_samples_reuse_the_fit(tmp_path, monkeypatch):
@@ -205,10 +208,17 @@ def test_report_and_verify_work_from_rows_alone(copied):
         (["--methods", "redecnn:depth=x"], "redecnn: parameter 'depth' takes an int, not 'x'"),
         (["--scenarios", "odd"], "unknown scenario 'odd'. Did you mean 'ood'"),
         (["--datasets", "mnits"], "unknown dataset 'mnits'. Did you mean 'mnist'"),
-        (["--seeds", "one"], "--seeds takes whole numbers separated by commas"),
-        (["--seeds", "-1"], "--seeds takes one or more numbers from 0 up"),
-        (["--preset", "huge"], "unknown preset 'huge'"),
-        (["--device", "tpu9"], "device 'tpu9' is not usable here"),
+        (["--datasets", "letters"], "letters is an outlier source, not a data set to train on"),
+        (["--seeds", "one"], "--seeds takes whole numbers from 0 up and ranges"),
+        (["--seeds", "-1"], "--seeds takes whole numbers from 0 up and ranges"),
+        (["--seeds", "3-1"], "such as 0,1,5-7, not '3-1'"),
+        (["--preset", "huge"], "'huge' is not one of 'smoke', 'laptop', 'paper'"),
+        (["--device", "gpu"], "not 'gpu'; a GPU of NVIDIA is 'cuda'"),
+        (["--device", "cuda:99"], "device 'cuda:99' is not usable here"),
+        (["--scenarios", "corruption:cap=0"], "corruption: parameter 'cap' is at least 1, not 0"),
+        (["--jobs", "0"], "(see main run --help)"),
+        (["--no-such"], "No such option"),
+        (["--plugins", "nowhere"], "does not exist (--plugins, BENCH_PLUGINS)"),
         (["--datasets", "mnist"], "With a network, run: python -m bench data download mnist"),
     ],
 )
@@ -223,8 +233,62 @@ def test_a_mistake_gets_one_line_and_exit_code_2(words, message, tmp_path):
 def test_an_unwritable_results_folder_is_a_mistake(tmp_path):
     (tmp_path / "file").write_text("")
     output = run("run", *FAST, "--results", tmp_path / "file", code=2)
-    assert "cannot write to the results folder" in output
+    assert "is a file" in output
     assert "--results" in output
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["report", "--out", "FILE"], "'FILE' is a file"),
+        (["report", "--results", "FILE"], "--results takes folders, and FILE is a file"),
+        (["export", "--results", "FILE", "-o", "x.csv"], "FILE is a file"),
+        (["verify", "--results", "FILE"], "'FILE' is a file"),
+        (["verify", "--reference", "nothere"], "'nothere' does not exist"),
+        (["data", "list", "--data", "FILE"], "'FILE' is a file"),
+        (["data", "download", "mnist", "--data", "FILE/below"], "FILE/below"),
+        (["run", "--datasets", "mnist", "--data", "FILE/below"], "FILE/below"),
+        (["forget"], "at least one of --methods, --datasets and --scenarios"),
+        (["forget", "--methods", "none"], "nothing under"),
+        (["list", "redecn"], "unknown list or name 'redecn'. Did you mean 'redecnn'"),
+        (["data", "where", "fluent"], "Ask fluent.ai for it"),
+    ],
+)
+def test_files_in_place_of_folders_and_names_that_are_none(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("")
+    output = run(*words, code=2)
+    assert message in output
+    assert "data download fluent" not in output
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("0-2", [0, 1, 2]), ("0,1,5-7", [0, 1, 5, 6, 7]), ("3", [3]), ("1, 1,0-1", [1, 0])],
+)
+def test_seeds_take_numbers_and_ranges(text, numbers):
+    assert options.seeds(None, None, text) == numbers
+
+
+def test_the_tags_in_the_help_are_those_of_the_scenarios():
+    known = subclasses(bench.scenarios, Scenario).values()
+    assert set(options.TAGS.split(", ")) == {tag for cls in known for tag in cls.tags}
+
+
+def test_what_all_and_a_limit_leave_out_is_said(tmp_path):
+    words = ["--scenarios", "all", "--preset", "smoke", "--seeds", "0", "--results", tmp_path]
+    output = run("run", *words, "--limit", "50", "--dry-run")
+    assert "'all' leaves out grad (it needs an attribute to protect), resnet18" in output
+    assert "'all' leaves out heldout" in output
+    assert "corruption:cap=50" in output
+    assert "--limit 50: clean, cost measure the whole test part" in output
+    assert "leaves out" not in run("run", *FAST, "--results", tmp_path, "--dry-run")
+
+
+def test_the_version_is_named():
+    assert re.match(r"bench \d+\.\d+", run("--version"))
 
 
 def test_a_report_without_rows_says_what_to_do(tmp_path):
@@ -285,6 +349,27 @@ def test_check_reports_each_rule():
     assert "FAILED" not in output
 
 
+def test_a_method_for_images_of_one_size_is_checked_on_a_data_set(tmp_path):
+    (tmp_path / "sized.py").write_text(
+        "from bench.methods.linear import Linear\n\n\n"
+        "class Square(Linear):\n"
+        '    """Takes 8 x 8 alone; not named after its file."""\n\n'
+        '    name = "square"\n\n'
+        "    def build(self, task):\n"
+        "        if task.shape != (1, 8, 8):\n"
+        '            raise RuntimeError("shape mismatch")\n'
+        "        return super().build(task)\n"
+    )
+    words = ["check", "square", "--plugins", tmp_path / "sized.py"]
+    output = run(*words, code=1)
+    assert "RuntimeError: shape mismatch (on toy images of 1 x 4 x 4; if square takes" in output
+    assert output.count("--datasets digits") == 1
+    assert "FAILED" not in run(*words, "--datasets", "digits")
+    run("run", "--methods", "square", "--preset", "smoke", "--seeds", "0", "--scenarios", "clean",
+        "--results", tmp_path / "results", "--plugins", tmp_path / "sized.py")  # fmt: skip
+    assert "unknown dataset 'digts'" in run(*words, "--datasets", "digts", code=2)
+
+
 def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypatch):
     from bench.methods.linear import Linear
 
@@ -294,4 +379,49 @@ def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypat
     monkeypatch.setattr(Linear, "prerequisites", broken)
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
     record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
-    assert record["reason"] == "ValueError: no such prerequisite"
+    assert record.reason == "ValueError: no such prerequisite"
+
+
+def files(folder) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_forget_shows_what_goes_and_removes_it_when_told(copied):
+    before = files(copied)
+    words = ["forget", "--methods", "standard", "--results", copied]
+    output = run(*words)
+    assert "rows: 5 files" in output
+    assert "nothing was removed" in output
+    assert files(copied) == before
+    run(*words, "--yes")
+    gone = {name for name in before - files(copied) if not name.startswith(("figures", "tables"))}
+    assert gone
+    assert {name.split("/")[0] for name in gone} == {"rows", "curves", "cache"}
+    assert not [name for name in files(copied) if "/standard-" in name and "fgsm" not in name]
+    assert [name for name in files(copied) if name.startswith("cache/fits/digits/linear-")]
+
+
+def test_forget_keeps_a_fit_that_other_rows_were_made_with(copied):
+    before = files(copied)
+    run("forget", "--scenarios", "corruption", "--results", copied, "--yes")
+    gone = before - files(copied)
+    assert {name.split("/")[0] for name in gone} == {"rows", "curves"}
+    assert all("/corruption/" in name for name in gone)
+    assert len(gone) >= 3
+
+
+def test_forget_takes_settings_and_leaves_their_namesakes(tmp_path):
+    fast = ["--preset", "smoke", "--seeds", "0", "--scenarios", "clean", "--results", tmp_path]
+    run("run", "--methods", "linear,linear:lr=0.1,linear:lr=0.2", *fast)
+    run("forget", "--methods", "linear:lr=0.1", "--results", tmp_path, "--yes")
+    assert {label for *_, label in map(method_of, contents(tmp_path))} == {
+        "linear", "linear:lr=0.2"
+    }  # fmt: skip
+    assert len(list((tmp_path / "cache/fits/digits").glob("linear-*.pt"))) == 2
+    run("forget", "--methods", "linear", "--results", tmp_path, "--yes")
+    assert contents(tmp_path) == {}
+    assert not list((tmp_path / "cache").rglob("*.pt"))
+
+
+def method_of(place: str) -> tuple[str, str]:
+    return place.split("/")[0], place.split("/")[2]

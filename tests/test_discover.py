@@ -16,6 +16,7 @@ class Plain(Named):
     name = "plain"
     presets: ClassVar = {"smoke": {"size": 1}}
     variants: ClassVar = {"big": {"size": 9}}
+    minimum: ClassVar = {"size": 1}
     tags = frozenset({"shapes"})
 
     def __init__(self, *, size: int = 3, rate: float = 0.5, eps: tuple[float, ...] = (0.1,)):
@@ -24,6 +25,7 @@ class Plain(Named):
 
 class Derived(Plain):
     name = "derived"
+    minimum: ClassVar = {"depth": 2}
 
     def __init__(self, *, depth: int = 2, **inherited):
         super().__init__(**inherited)
@@ -92,12 +94,21 @@ def test_an_unknown_name_is_answered_with_the_nearest(wanted, message):
         ("plain:size=2.5", "takes an int, not '2.5'"),
         ("plain:rate=True", "takes a float, not 'True'"),
         ("plain:eps=x", "takes a float, not 'x'"),
+        ("plain:size=0", "plain: parameter 'size' is at least 1, not 0"),
+        ("plain:size=3,-1", "plain: parameter 'size' is at least 1, not -1"),
+        ("derived:size=0", "derived: parameter 'size' is at least 1, not 0"),
+        ("derived:depth=1", "derived: parameter 'depth' is at least 2, not 1"),
         (" , ", "no thing was asked for"),
     ],
 )
 def test_a_wrong_value_is_named(wanted, message):
     with pytest.raises(UsageError, match=message):
         labels(wanted)
+
+
+def test_overrides_apply_where_the_words_say_nothing():
+    (plain, named) = choose("thing", "plain,plain:size=7", KNOWN, None, {"size": 5, "cap": 1})
+    assert (plain.label, named.label) == ("plain:size=5", "plain:size=7")
 
 
 def test_parameters_are_collected_along_the_classes():

@@ -18,12 +18,12 @@ from bench.datasets.heldout import HeldOut
 from bench.datasets.store import Store
 from bench.discover import choose, subclasses
 from bench.errors import UnknownNameError
-from bench.report.frames import board_of, boards, fit_seconds, load
+from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import everything
 from bench.running.plan import make_plan
 from bench.scenarios.heldout import OF_THE_PAPER, Heldout
-from bench.store.rows import read_all
+from bench.store.records import OWN, read_all
 
 FAST = ["--methods", "chance,linear", "--preset", "smoke", "--seeds", "0"]
 
@@ -222,17 +222,17 @@ def test_each_variant_is_a_fit_of_its_own(results):
 
 def test_rows_keep_the_label_and_name_what_was_held_out(results):
     found = records(results, scenario="heldout")
-    assert {r["dataset"] for r in found} == {"digits~without=0", "digits~without=1"}
+    assert {r.dataset for r in found} == {"digits~without=0", "digits~without=1"}
     for record in found:
         whole = Digits().test().y[:, 0]
-        held_out = record["dataset"][-1]
-        assert {row["view"] for row in record["rows"]} == {held_out}
-        assert {row["n"] for row in record["rows"]} == {int((whole == int(held_out)).sum())}
+        held_out = record.dataset[-1]
+        assert {row.view for row in record.rows} == {held_out}
+        assert {row.n for row in record.rows} == {int((whole == int(held_out)).sum())}
 
 
 def test_chance_is_exactly_one_half(results):
     found = records(results, scenario="heldout", method="chance")
-    values = [row["metrics"]["auroc"] for record in found for row in record["rows"]]
+    values = [row.metrics["auroc"] for record in found for row in record.rows]
     assert len(values) == 2 * 6
     assert set(values) == {0.5}
 
@@ -276,7 +276,7 @@ def copied(results, tmp_path):
 
 
 def board(results):
-    (found,) = boards(load(results)[0])
+    (found,) = result_groups(load(results)[0])
     return found
 
 
@@ -286,11 +286,9 @@ def change(path, **fields) -> None:
 
 def test_variants_are_on_the_board_of_their_data_set(results):
     assert board(results).dataset == "digits"
-    assert board_of("celeba-10k:size=64~without=Bald") == "celeba-10k:size=64"
-    assert board_of("digits") == "digits"
-    table = leaderboard(board(results).frame)
+    table = leaderboard(board(results), OWN)
     expected = [
-        next(row["metrics"]["auroc"] for row in r["rows"] if row["score"] == r["score"])
+        next(row.metrics["auroc"] for row in r.rows if row.score == r.score)
         for r in records(results, scenario="heldout", method="linear")
     ]
     assert table.mean.loc["linear", "held out"] == pytest.approx(sum(expected) / 2)
@@ -300,17 +298,16 @@ def test_variants_are_on_the_board_of_their_data_set(results):
 def test_fit_seconds_are_those_of_the_data_set_itself(copied):
     for path in (copied / "rows").glob("digits~*/heldout/linear-s0.json"):
         change(path, fit_seconds=1000.0)
-    seconds = fit_seconds(board(copied).frame, ["linear", "unheard"])
-    (own,) = {r["fit_seconds"] for r in records(copied, dataset="digits", method="linear")}
+    seconds = board(copied).fit_seconds
+    (own,) = {r.fit_seconds for r in records(copied, dataset="digits", method="linear")}
     assert seconds.loc["linear", 0] == own < 1000
-    assert seconds.loc["unheard"].isna().all()
 
 
 def test_rank_is_that_of_fits_on_the_data_set_itself(copied):
-    before = leaderboard(board(copied).frame)
+    before = leaderboard(board(copied), OWN)
     for path in (copied / "rows").glob("digits~*/heldout/linear-s0.json"):
         path.unlink()
-    after = leaderboard(board(copied).frame)
+    after = leaderboard(board(copied), OWN)
     assert after.rank.to_dict() == before.rank.to_dict()
     assert after.rank.notna().all()
     assert after.mean["held out"].isna().to_dict() == {"linear": True, "chance": False}
@@ -320,7 +317,7 @@ def test_rank_is_that_of_fits_on_the_data_set_itself(copied):
 def test_a_failed_variant_leaves_a_dash_with_its_reason(copied):
     path = copied / "rows/digits~without=1/heldout/linear-s0.json"
     change(path, status="failed", reason="no space", rows=[])
-    table = leaderboard(board(copied).frame)
+    table = leaderboard(board(copied), OWN)
     assert table.mean.loc["linear":"linear", "held out"].isna().all()
     assert "linear: failed: no space (heldout seed 0)" in table.notes
 
@@ -328,21 +325,21 @@ def test_a_failed_variant_leaves_a_dash_with_its_reason(copied):
 def test_a_report_of_variants_alone_has_no_rank_and_no_seconds(copied):
     shutil.rmtree(copied / "rows/digits")
     found = board(copied)
-    table = leaderboard(found.frame)
-    assert [column.label for column in table.columns] == ["held out", "fit s"]
+    table = leaderboard(found, OWN)
+    assert list(table.specs) == ["held out", "fit s"]
     assert table.rank.isna().all()
     assert table.mean["fit s"].isna().all()
     assert found.scenarios == ["heldout"]
-    assert set(everything(found.frame, "heldout")["view"]) == {"0", "1"}
+    assert set(everything(found, "heldout")["view"]) == {"0", "1"}
 
 
 def test_a_split_of_attributes_keeps_what_else_is_known(toy, monkeypatch):
     whole = Toy.test
 
-    def told(self):
+    def with_attributes(self):
         part = whole(self)
         return replace(part, attributes=part.y * 2, fingerprint=fingerprint("told"))
 
-    monkeypatch.setattr(Toy, "test", told)
+    monkeypatch.setattr(Toy, "test", with_attributes)
     left = HeldOut(toy, "low").test()
     assert torch.equal(left.attributes[:, 1:], left.y * 2)

@@ -8,6 +8,9 @@ import tomllib
 import pytest
 
 import bench
+import bench.methods
+from bench.discover import subclasses
+from bench.methods.base import Method
 
 BASE = {"errors", "datasets", "plugins"}
 # What each room may import beside itself: a room stands below all that import it.
@@ -19,11 +22,11 @@ ROOMS = {
     "discover": BASE,
     "presets": {"discover"},
     "store": {"errors"},
-    "metrics": {"errors", "plugins"},
+    "metrics": {"errors", "plugins", "store"},
     "scores": {"errors", "plugins"},
     "fitting": BASE | {"methods", "discover", "store", "scores"},
     "scenarios": BASE | {"methods", "discover", "store", "metrics", "scores", "fitting"},
-    "report": {"errors", "store", "metrics"},
+    "report": {"errors", "plugins", "store", "metrics"},
 }
 ROOMS["running"] = ROOMS["scenarios"] | {"scenarios", "presets"}
 ROOMS["commands"] = ROOMS["running"] | {"running", "report"}
@@ -66,6 +69,11 @@ def test_every_room_is_named():
         p.stem for p in bench.HERE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
     }
     assert rooms - {"__init__"} == set(ROOMS) - {"datasets", "methods"}
+
+
+def test_every_method_of_ours_is_named_after_its_file():
+    for name, cls in subclasses(bench.methods, Method).items():
+        assert cls.__module__ == f"bench.methods.{name}"
 
 
 def test_no_module_imports_the_folders_by_their_bare_names():

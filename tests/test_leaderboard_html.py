@@ -6,17 +6,21 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
-import pandas as pd
 import pytest
 
-from bench.report import formats, render, stats
-from bench.report.frames import boards, load
-from bench.report.leaderboard import DETECTION, leaderboard
+from bench.report import formats, render
+from bench.report.frames import load, result_groups
+from bench.report.leaderboard import leaderboard
+from bench.report.stats import ranking
 from bench.report.web import page, page_data
+from bench.store.records import DETECTION, OWN, RANKED_BY, Record
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ANSWERED = ("accuracy", "ece", "nll", "brier")
+DETECTED = ("auroc", "fpr95_id", "aupr_out_balanced")
 SCORES = [
     "vote_entropy", "predictive_entropy", "expected_entropy", "mutual_information", "energy",
     "variation_ratio", "one_minus_max_mean_prob", "msp", "max_logit", "gen",
@@ -37,17 +41,17 @@ def record(method, scenario, seed, rows, **fields):
         device="cpu", status="ok", reason="", answer="samples", score="vote_entropy",
         fit_seconds=1234.5 + seed, params={"width": 8},
     )  # fmt: skip
-    return about | fields
+    return msgspec.convert({"schema": 1} | about | fields, Record)
 
 
 def rows_of(rng, scenario, scores):
     rows = []
     for _, view, group, severity in (view for view in VIEWS if view[0] == scenario):
         place = {"view": view, "group": group, "severity": severity, "n": 2000}
-        answer = {name: round(rng.random(), 6) for name in page_data.ANSWERED}
+        answer = {name: round(rng.random(), 6) for name in ANSWERED}
         rows.append(place | {"score": "samples", "metrics": answer})
         for score in scores:
-            found = {name: round(rng.random(), 6) for name in page_data.DETECTED}
+            found = {name: round(rng.random(), 6) for name in DETECTED}
             rows.append(place | {"score": score, "metrics": found})
     return rows
 
@@ -60,13 +64,13 @@ def made(methods=5, seeds=3, scores=SCORES[:3]):
     for i, seed in itertools.product(range(methods), range(seeds)):
         for scenario in dict.fromkeys(view[0] for view in VIEWS):
             found.append(record(f"method_{i}", scenario, seed, rows_of(rng, scenario, scores)))
-        answer = {name: round(rng.random(), 6) for name in page_data.ANSWERED}
+        answer = {name: round(rng.random(), 6) for name in ANSWERED}
         found.append(record(f"method_{i}", "clean", seed, [clean | {"metrics": answer}]))
     return found
 
 
 def page_of(records, path):
-    path.write_text(page.page(boards(records), records, {"Measured": "today"}), "utf-8")
+    path.write_text(page.page(result_groups(records), {"Measured": "today"}), "utf-8")
     return path
 
 
@@ -84,12 +88,12 @@ def shown(values, digits):
 
 def test_every_score_has_the_numbers_of_its_leaderboard():
     records = made()
-    (board,) = boards(records)
-    data = page.board_data(board, records, lambda path: True)
+    (group,) = result_groups(records)
+    data = page.board_data(group)
     names = [method["name"] for method in data["methods"]]
     groups = [group[0] for group in data["groups"] if group[3] == "summary"]
     for score in ("", *SCORES[:3]):
-        table = leaderboard(board.frame, score)
+        table = leaderboard(group, score or OWN)
         sheet = data["sheets"][DETECTION][score]
         ranks = sheet["ranks"][""]
         assert shown(ranks["mean"], 2) == [formats.number(x, digits=2) for x in table.rank[names]]
@@ -104,38 +108,17 @@ def test_every_score_has_the_numbers_of_its_leaderboard():
             assert {names[i] for i in sheet["best"][column]} == table.best[label]
 
 
-def test_a_metric_of_which_less_is_better_ranks_the_other_way():
+def test_ranks_name_the_methods_in_order_and_ties_by_name():
     cells = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]])
-    assert page_data.ranks(cells, list("abc"), page_data.METRICS["fpr95_id"])["mean"] == [
-        100,
-        200,
-        None,
-    ]
-    assert page_data.ranks(cells, list("abc"), page_data.METRICS["auroc"])["mean"] == [
-        200,
-        100,
-        None,
-    ]
-    assert page_data.ranks(cells, list("abc"), page_data.METRICS["auroc"])["best"] == [1]
-    tied = page_data.ranks(np.ones((3, 2)), list("cab"), page_data.METRICS["auroc"])
+    found = page_data.ranks(ranking(cells), list("abc"))
+    assert (found["mean"], found["order"], found["best"]) == ([200, 100, None], [1, 0], [1])
+    tied = page_data.ranks(ranking(np.ones((3, 2))), list("cab"))
     assert (tied["mean"], tied["order"]) == ([200, 200, 200], [1, 2, 0])
-    assert page_data.ranks(cells[2:], ["c"], page_data.METRICS["auroc"])["mean"] is None
-
-
-def test_the_best_of_many_columns_are_those_of_each():
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(6, 3, 40)) + rng.normal(size=(6, 1, 1))
-    values[0, 1, :5] = np.nan
-    values[2] = values[1]  # ties
-    for many in (3, 1):
-        found = page_data.best(values[:, :many], [page_data.METRICS["nll"]] * 40)
-        tables = [pd.DataFrame(values[:, :many, i], index=list("012345")) for i in range(40)]
-        expected = [stats.best(table, higher=False) for table in tables]
-        assert [{str(place) for place in column} for column in found] == expected
+    assert page_data.ranks(ranking(cells[2:]), ["c"])["mean"] is None
 
 
 def test_integers_are_rounded_as_printing_rounds():
-    values = [0.0005, 0.8125, 0.8605, 2.675, 1e-9, 1234.5]
+    values = [0.0005, 0.8125, 0.8605, 2.675, 1e-9, 1234.5, *np.arange(0, 2, 0.00025)]
     assert shown(page_data.whole(values, 3), 3) == [formats.number(value) for value in values]
     assert page_data.whole([float("nan")], 3) is None
 
@@ -145,8 +128,8 @@ def test_rows_of_a_variant_stand_on_the_board_and_are_not_ranked():
     hat = {"view": "Hat", "score": "vote_entropy", "n": 9, "metrics": {"auroc": 0.7}}
     records += [record("method_0", "heldout", seed, [hat], dataset="toy~without=Hat")
                 for seed in range(3)]  # fmt: skip
-    (board,) = boards(records)
-    data = page.board_data(board, records, lambda path: True)
+    (group,) = result_groups(records)
+    data = page.board_data(group)
     ranks = data["sheets"][DETECTION][""]["ranks"]
     assert ranks[""]["mean"] is not None
     assert ranks[""]["cells"] == 60
@@ -164,7 +147,7 @@ def test_names_cannot_break_the_page(tmp_path):
     assert evil not in text
     assert "<b>no</b>" not in text
     assert evil in [method["name"] for method in data_of(text)["boards"][0]["methods"]]
-    facts = page.page(boards(records), records, {"On": "<i>cpu</i>"})
+    facts = page.page(result_groups(records), {"On": "<i>cpu</i>"})
     assert "&lt;i&gt;cpu&lt;/i&gt;" in facts
 
 
@@ -240,8 +223,8 @@ def heading(tab, label):
     return tab.locator("table.board > thead th").filter(has_text=re.compile(f"^[▲▼]?{label}"))
 
 
-def printed(board, score=""):
-    table = leaderboard(board.frame, score).text()
+def printed(group, score=RANKED_BY):
+    table = leaderboard(group, score).text()
     order = ["method", "rank", *[name for name in table if name not in ("method", "rank")]]
     return table[order].to_numpy().tolist()
 
@@ -250,15 +233,15 @@ def test_the_first_view_is_the_leaderboard_of_the_tables(tab, tmp_path):
     shutil.copytree(GOLDEN, tmp_path / "rows")
     render(tmp_path, figures=False)
     tab.goto((tmp_path / "leaderboard.html").as_uri())
-    (board,) = boards(load(tmp_path)[0])
-    assert numbers(tab) == printed(board)
-    assert leaderboard(board.frame).caption.strip() in tab.inner_text(".note")
+    (group,) = result_groups(load(tmp_path)[0])
+    assert numbers(tab) == printed(group)
+    assert leaderboard(group).caption.strip() in tab.inner_text(".note")
 
 
 def test_choosing_a_score_shows_its_leaderboard(tab, toy):
     tab.goto(toy.as_uri())
     tab.select_option("[name=score]", "predictive_entropy")
-    wanted = printed(boards(made())[0], "predictive_entropy")
+    wanted = printed(result_groups(made())[0], "predictive_entropy")
     width = len(wanted[0])  # accuracy and cost, which follow, are of no score
     assert [row[:width] for row in numbers(tab)] == wanted
 
@@ -345,11 +328,12 @@ def test_a_method_opens_on_its_views(tab, toy):
     button.click()
     assert button.get_attribute("aria-expanded") == "true"
     detail = tab.locator("tr.detail")
-    assert detail.locator("tbody tr").count() == len(VIEWS) + len(page_data.ANSWERED)
-    (board,) = boards(made())
-    frame = board.frame
-    lines = frame[(frame["method"] == "method_2") & (frame["view"] == "corruption_7")]
-    values = lines[(lines["metric"] == "auroc") & (lines["score"] == "vote_entropy")]["value"]
+    assert detail.locator("tbody tr").count() == len(VIEWS) + len(ANSWERED)
+    values = np.array([
+        row.metrics["auroc"]
+        for one in made() if (one.method, one.scenario) == ("method_2", "corruption")
+        for row in one.rows if (row.view, row.score) == ("corruption_7", "predictive_entropy")
+    ])  # fmt: skip
     expected = formats.number(values.mean(), values.std(ddof=1))
     cells = detail.locator("tr", has_text="corruption_7").locator("th, td").all_inner_texts()
     assert cells[:4] == ["corruption_7", expected, "3", "2,000"]
@@ -517,5 +501,5 @@ def test_forty_methods_on_sixty_views_fit_in_a_page_that_sorts(tab, tmp_path):
 
 
 def test_nothing_complete_is_ranked_as_nothing():
-    found = page_data.ranks(np.full((2, 3), np.nan), ["a", "b"], page_data.METRICS["auroc"])
+    found = page_data.ranks(ranking(np.full((2, 3), np.nan)), ["a", "b"])
     assert (found["order"], found["best"], found["methods"]) == ([], [], 0)

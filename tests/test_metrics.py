@@ -10,6 +10,12 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, roc_curve
 
 from bench.metrics import calibration, classification, compare, detection, selective
+from bench.metrics.detection import Ranking
+
+
+def single(metric, inliers, outliers):
+    return metric(Ranking.of(inliers, outliers))
+
 
 PRECISIONS = ["aupr_out", "aupr_in", "aupr_out_balanced", "aupr_in_balanced"]
 NAMES = ["auroc", *PRECISIONS, "fpr95_id", "fpr95_ood"]
@@ -60,7 +66,7 @@ def test_detection_agrees_with_scikit_learn(case):
 @pytest.mark.parametrize("name", NAMES)
 def test_single_metrics_are_those_of_the_one_sort(name):
     pair = scores("ties")
-    assert getattr(detection, name)(*pair) == detection.detection(*pair)[name]
+    assert getattr(detection, name)(Ranking.of(*pair)) == detection.detection(*pair)[name]
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (7, 3), (10_000, 1999)])
@@ -77,7 +83,7 @@ def test_perfect_and_reversed_rankings_are_one_and_zero():
         "fpr95_id": 0.0,
         "fpr95_ood": 0.0,
     }
-    assert detection.auroc(*scores("reversed")) == 0.0
+    assert single(detection.auroc, *scores("reversed")) == 0.0
 
 
 @pytest.mark.parametrize("rescale", [lambda s: 3 * s - 8, np.exp, lambda s: s**3, np.arctan])
@@ -118,11 +124,11 @@ def test_detectors_of_equal_auroc_swap_their_two_false_positive_rates():
 def test_false_positive_rates_need_95_percent_and_never_less():
     inliers, outliers = np.arange(1.0, 22.0), np.array([19.5, 20.0, 20.5, 21.0])
     # 19 of 21 inliers are 90 %: the 20th is needed, and 20.0 ties with it.
-    assert detection.fpr95_id(inliers, outliers) == 0.5
-    assert detection.fpr95_id(inliers[:20], np.array([19.0, 19.5])) == 0.5  # 19 of 20 do
+    assert single(detection.fpr95_id, inliers, outliers) == 0.5
+    assert single(detection.fpr95_id, inliers[:20], np.array([19.0, 19.5])) == 0.5  # 19 of 20 do
     # Of four outliers all must be flagged, down to 19.5: inliers 20 and 21 are.
-    assert detection.fpr95_ood(inliers, outliers) == 2 / 21
-    assert detection.fpr95_ood(np.array([19.5, 3.0]), outliers) == 0.5  # a tie is flagged
+    assert single(detection.fpr95_ood, inliers, outliers) == 2 / 21
+    assert single(detection.fpr95_ood, np.array([19.5, 3.0]), outliers) == 0.5  # a tie is flagged
 
 
 @pytest.mark.parametrize(
@@ -306,7 +312,7 @@ def test_bootstrap_takes_the_exact_auroc_of_each_resample():
     draw = np.random.default_rng(0)
     rows, columns = draw.integers(200, size=200), draw.integers(170, size=170)
     counts = np.bincount(rows, minlength=200), np.bincount(columns, minlength=170)
-    expected = detection.auroc(inliers[rows], outliers[columns])
+    expected = single(detection.auroc, inliers[rows], outliers[columns])
     assert compare.Resampled(inliers, outliers).auroc(*counts) == expected
 
 

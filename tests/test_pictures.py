@@ -20,7 +20,7 @@ from bench.methods.chance import Chance
 from bench.methods.redecnn import ReDecNN
 from bench.report import style
 from bench.store.cache import Cache
-from bench.store.rows import slug
+from bench.store.files import slug
 
 TRAINED = dict(epochs=20, lr=0.005)  # long enough for classes to differ from input to input
 METHOD = "redecnn:" + ",".join(f"{name}={value}" for name, value in TRAINED.items())

@@ -21,7 +21,7 @@ from bench.metrics.fairness import Binary
 from bench.running.plan import Job
 from bench.running.run import Settings, prepare, run_job
 from bench.scenarios.protected import Protected
-from bench.store.rows import read
+from bench.store.records import read
 
 TINY = {"blocks": 2, "width": 16, "epochs": 1, "min_updates": 30}
 ONES = np.ones((1, 400))
@@ -148,8 +148,8 @@ def run_one(method, folder, scenario=None, seed=0):
     prepare([job], settings)
     run_job(job, settings, Console(quiet=True))
     record = read(job.path(folder, scenario))
-    assert record["status"] == "ok", record["reason"]
-    return {row["view"]: row["metrics"] for row in record["rows"]}
+    assert record.status == "ok", record.reason
+    return {row.view: row.metrics for row in record.rows}
 
 
 SHAPES = Shapes()
@@ -231,8 +231,8 @@ def test_a_group_that_is_all_alike_is_a_reason(tmp_path):
     job = Job("chance", Chance(), data, 0, (scenario,))
     run_job(job, Settings(tmp_path, "smoke", torch.device("cpu")), Console(quiet=True))
     record = read(job.path(tmp_path, scenario))
-    assert record["status"] == "failed"
-    assert "that are Top, 0 are Left" in record["reason"]
+    assert record.status == "failed"
+    assert "that are Top, 0 are Left" in record.reason
 
 
 def test_a_recorded_reason_names_no_folder_of_this_machine(tmp_path):
@@ -244,5 +244,5 @@ def test_a_recorded_reason_names_no_folder_of_this_machine(tmp_path):
     (data,) = scenario.training(Lost())
     job = Job("chance", Chance(), data, 0, (scenario,))
     run_job(job, Settings(tmp_path, "smoke", torch.device("cpu")), Console(quiet=True))
-    reason = read(job.path(tmp_path, scenario))["reason"]
+    reason = read(job.path(tmp_path, scenario)).reason
     assert reason == f"DataError: shapes: <data folder>{os.sep}x.npy is damaged"

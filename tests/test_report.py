@@ -1,6 +1,8 @@
 """The report, from small hand-made rows whose answers are worked out in the comments."""
 
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy import stats as referee
 
+from bench.cli import main
+from bench.commands import summary
 from bench.commands.summary import show, trimmed
-from bench.errors import BenchError
-from bench.report import figures, formats, render, stats
-from bench.report.frames import boards, load
-from bench.report.leaderboard import COLUMNS, leaderboard, leaderboard_frame
-from bench.report.scenarios import overview
+from bench.errors import BenchError, UsageError
+from bench.metrics.registry import specs
+from bench.report import formats, render, stats
+from bench.report.frames import load, result_groups
+from bench.report.leaderboard import leaderboard
+from bench.report.scenarios import overview, printed
+from bench.store.records import OWN, MetricSpec
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 CHECKOUT = Path(__file__).parents[1]
@@ -38,13 +45,13 @@ def change(path, **fields):
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def only_board(results):
-    (board,) = boards(load(results)[0])
-    return board
+def only_group(results):
+    (group,) = result_groups(load(results)[0])
+    return group
 
 
-def table(results, score=""):
-    return leaderboard(only_board(results).frame, score)
+def table(results, score=OWN):
+    return leaderboard(only_group(results), score)
 
 
 # Known answers
@@ -63,7 +70,7 @@ def test_mean_rank_averages_all_cells_and_ties(results):
     # letters 1 2 3, noise 1 3 2, fog 1.5 1.5 3, blur 2 1 3, spatter 1 3 2; chance always 4
     expected = {"ensemble": 6.5 / 5, MC: 10.5 / 5, "standard": 13 / 5, "chance": 4.0}
     assert table(results).rank.to_dict() == pytest.approx(expected)
-    assert list(leaderboard_frame(only_board(results).frame)["method"]) == list(expected)
+    assert list(table(results).text()["method"]) == list(expected)
 
 
 def test_accuracy_is_of_the_answer_of_the_method(results):
@@ -78,18 +85,19 @@ def test_each_method_is_judged_by_its_own_score_and_all_by_one(results):
     same = table(results, "predictive_entropy")
     assert set(same.score) == {"predictive_entropy"}
     assert same.mean.loc["standard", "near"] == pytest.approx(0.82)
-    assert "accuracy" not in same.mean
+    assert "score" not in same.text().columns  # the caption has it
 
 
-def test_a_record_without_a_score_is_judged_by_vote_entropy(results):
+def test_a_method_without_a_score_of_its_own_has_a_dash_there_and_a_rank_by_the_same(results):
     for scenario in ("clean", "corruption", "cross_dataset"):
         for seed in (0, 1):
             change(row_file(results, scenario, "standard", seed), score=None)
-    assert table(results).mean.loc["standard", "near"] == 0.5
+    assert np.isnan(table(results).mean.loc["standard", "near"])
+    assert table(results, "predictive_entropy").mean.loc["standard", "near"] == pytest.approx(0.82)
 
 
 def test_corruption_overview_has_the_spread_over_corruptions(results):
-    found = overview(only_board(results).frame, "corruption")
+    found = overview(only_group(results), "corruption", OWN)
     assert found.loc["ensemble", "mean"] == pytest.approx(0.70)
     assert found.loc["ensemble", "stdev"] == pytest.approx(0.05)  # of 0.65, 0.70, 0.75
 
@@ -107,18 +115,56 @@ def test_critical_difference_agrees_with_published_values():
     assert np.isnan(stats.critical_difference(2, 14))
 
 
-def test_friedman_of_equal_methods_is_one():
-    assert stats.friedman(pd.DataFrame(np.full((3, 4), 2.0))) == 1.0
+def test_friedman_agrees_with_scipy():
+    draw = np.random.default_rng(0)
+    for cells in (draw.random((5, 9)), draw.integers(0, 3, (4, 12)).astype(float)):
+        found = stats.ranking(cells)
+        assert found.p == pytest.approx(referee.friedmanchisquare(*cells).pvalue)
+        assert found.mean == pytest.approx(referee.rankdata(-cells, axis=0).mean(axis=1))
+    assert stats.ranking(np.full((3, 4), 2.0)).p == 1.0
+
+
+def test_t_agrees_with_scipy():
+    assert stats.t_above(1.3, 4) == pytest.approx(referee.t.sf(1.3, 4))
+    assert stats.t_quantile(0.975, 2) == pytest.approx(referee.t.ppf(0.975, 2))
+
+
+def test_a_metric_of_which_less_is_better_ranks_the_other_way():
+    cells = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]])
+    assert stats.ranking(cells, higher=False).mean == pytest.approx([1, 2, np.nan], nan_ok=True)
+    assert stats.ranking(cells).mean == pytest.approx([2, 1, np.nan], nan_ok=True)
+    assert stats.ranking(cells).best.tolist() == [False, True, False]
+    assert np.isnan(stats.ranking(cells[2:]).mean).all()
+
+
+def best(values, metric="nll", eligible=None):
+    chosen = stats.best(np.array(values)[:, :, None], [specs()[metric]], eligible)
+    return np.flatnonzero(chosen[:, 0]).tolist()
 
 
 def test_bold_is_the_best_and_what_is_not_distinguishable():
-    values = pd.DataFrame(
-        [[0.90, 0.92, 0.91], [0.91, 0.90, 0.90], [0.50, 0.52, 0.51], [0.99, np.nan, 0.99]],
-        index=["best", "near", "clearly_worse", "partial"],
-    )
-    assert stats.best(values, higher=True) == {"best", "near"}
-    assert stats.best(values, higher=False) == {"clearly_worse"}
-    assert stats.best(values[[0]].dropna(), higher=True) == {"partial"}  # one seed: no test
+    values = [[0.90, 0.92, 0.91], [0.91, 0.90, 0.90], [0.50, 0.52, 0.51], [0.99, np.nan, 0.99]]
+    assert best(values, "accuracy") == [0, 1]
+    assert best(values, "nll") == [2]
+    assert best([[0.9], [0.95], [0.5]], "accuracy") == [1]  # one seed: no test
+    assert best(values, "parameters") == []  # neither way is better
+
+
+def test_nothing_is_best_that_is_not_better_than_chance():
+    uncertain, poor = [0.62, 0.34, 0.48], [0.49, 0.48, 0.49]
+    assert best([uncertain, poor], "auroc") == []
+    assert best([uncertain, poor, [0.60, 0.61, 0.60]], "auroc") == [2]
+    assert best([[0.97, 0.96, 0.98], [0.90, 0.91, 0.92]], "fpr95_id") == [1]
+    assert best([[0.45], [0.40]], "auroc") == []
+
+
+def test_the_calibration_of_a_method_that_is_mostly_wrong_is_not_best(results):
+    for seed in (0, 1):  # chance is right in 10 % and calibrated to the last digit
+        assert json.loads(row_file(results, "clean", "chance", seed).read_text())
+    found = table(results)
+    assert found.mean["ECE %"].idxmin() == "chance"
+    assert "chance" not in found.best["ECE %"]
+    assert found.best["ECE %"]
 
 
 # What is incomplete
@@ -151,7 +197,7 @@ def test_a_failed_method_has_no_rank_and_a_reason(results):
             change(row_file(results, scenario, "ensemble", seed), **failed)
     render(results, figures=False)
     text = (results / "README.md").read_text()
-    assert "| – | ensemble | vote entropy | – | – | – |" in text
+    assert "| – | ensemble | – | – | – |" in text
     where = "(corruption seed 0, 1, cross_dataset seed 0, 1)"
     assert f"- ensemble: failed: RuntimeError: out of memory {where}" in text
     assert "- toy_digits, corruption: RuntimeError: out of memory (ensemble; seed 0, 1)" in text
@@ -169,6 +215,78 @@ def test_a_score_that_no_row_has_gives_dashes(results):
         change(path, score="energy")
     render(results, figures=False)
     assert "| – | chance | energy |" in (results / "README.md").read_text()
+
+
+def test_a_score_that_nothing_has_is_refused_by_its_name(results):
+    with pytest.raises(UsageError, match="no row has the score 'energie'; known: own, "):
+        render(results, figures=False, score="energie")
+
+
+def test_the_report_ranks_by_the_score_that_is_asked_for(results):
+    render(results, figures=False)
+    same = pd.read_csv(results / "tables" / "leaderboard-toy_digits.csv")
+    own = pd.read_csv(results / "tables" / "leaderboard-toy_digits-own.csv")
+    assert set(same["score"]) == {"predictive_entropy"}
+    assert set(own["score"]) == {"vote_entropy", "one_minus_max_mean_prob"}
+    render(results, figures=False, score=OWN)
+    assert pd.read_csv(results / "tables" / "leaderboard-toy_digits.csv").equals(own)
+
+
+# A small experiment
+
+
+def experiment(results, method, scenario="rotation", view="45", seed=0):
+    """Add the rows of one more scenario, view or seed for one method."""
+    known = json.loads(row_file(results, "cross_dataset", method, 0).read_text())
+    path = row_file(results, scenario, f"{method}-{view}", seed)
+    path.parent.mkdir(exist_ok=True)
+    rows = [row | {"view": view} for row in known["rows"] if row["view"] == "letters"]
+    path.write_text(json.dumps(known | {"scenario": scenario, "seed": seed, "rows": rows}))
+
+
+def test_a_scenario_that_few_ran_takes_nobodys_rank(results):
+    before = table(results)
+    experiment(results, "ensemble")
+    after = table(results)
+    assert after.rank.to_dict() == before.rank.to_dict()
+    assert "rotation" in after.mean
+    assert "rotation: not ranked, only ensemble ran it" in after.notes
+
+
+def test_a_view_that_few_have_takes_nobodys_rank_and_no_mean(results):
+    before = table(results)
+    path = row_file(results, "cross_dataset", "ensemble", 0)
+    rows = json.loads(path.read_text())["rows"]
+    more = [row | {"view": "kmnist"} for row in rows if row["view"] == "letters"]
+    change(path, rows=rows + more)
+    after = table(results)
+    assert after.rank.to_dict() == before.rank.to_dict()
+    assert after.mean["near"].to_dict() == before.mean["near"].to_dict()
+    assert "cross_dataset: left out kmnist, which most methods lack" in after.notes
+
+
+def test_a_seed_that_few_ran_takes_nobodys_rank(results):
+    before = table(results)
+    path = row_file(results, "cross_dataset", "ensemble", 1)
+    path.with_name("ensemble-s7.json").write_text(
+        json.dumps(json.loads(path.read_text()) | {"seed": 7})
+    )
+    after = table(results)
+    assert after.rank.to_dict() == before.rank.to_dict()
+    assert "cross_dataset: left out seed 7, which most methods lack" in after.notes
+
+
+def test_a_sweep_is_one_method_when_most_are_counted(results):
+    for depth in range(9):
+        for scenario in ("clean", "cross_dataset"):
+            for seed in (0, 1):
+                path = row_file(results, scenario, "ensemble", seed)
+                label = f"ensemble:depth={depth}"
+                copy = path.with_name(f"ensemble_depth={depth}-s{seed}.json")
+                copy.write_text(json.dumps(json.loads(path.read_text()) | {"method": label}))
+    found = table(results)
+    assert found.ranking.cells == 5  # the corruptions too, which none of the sweep has
+    assert found.rank.notna().sum() == 4
 
 
 def test_a_seed_that_failed_for_everyone_is_not_forgotten(results):
@@ -201,11 +319,11 @@ def test_damaged_files_are_named_and_the_rest_is_reported(results):
     row_file(results, "clean", "chance", 1).write_text('{"schema": 1, "method": "chance"}')
     damaged, lacking = render(results, figures=False)
     assert "chance-s0.json: damaged" in damaged
-    assert "lacks dataset, rows, scenario, seed, status" in lacking
+    assert "chance-s1.json: damaged (Object missing required field" in lacking
     text = (results / "README.md").read_text()
     assert "rows/toy_digits/clean/chance-s0.json: damaged" in text
     assert str(results) not in text
-    assert "**1.30** | ensemble" in text
+    assert "| ensemble |" in text
 
 
 def test_missing_views_are_listed_with_their_reason(results):
@@ -229,7 +347,7 @@ def test_one_seed_prints_no_spread_and_says_so(results):
         path.unlink()
     found = table(results)
     assert "one seed" in found.caption
-    assert "±" not in " ".join(leaderboard_frame(only_board(results).frame)["near"])
+    assert "±" not in " ".join(table(results).text()["near"])
 
 
 def test_latex_is_escaped_and_balanced(results):
@@ -270,65 +388,24 @@ def test_the_same_rows_give_the_same_files(results):
 
 
 def test_a_scenario_nobody_named_has_a_column_of_its_own(results):
-    frame = only_board(results).frame.replace({"scenario": {"cross_dataset": "bad_weather"}})
-    labels = [column.label for column in leaderboard(frame).columns]
+    for path in (results / "rows").rglob("cross_dataset/*.json"):
+        change(path, scenario="bad_weather")
+    labels = [column.label for column in table(results).columns]
     assert "bad weather" in labels
     assert labels.index("bad weather") < labels.index("accuracy")
 
 
-def drawn(results):
-    from matplotlib.figure import Figure
-
-    axis, frame = Figure().subplots(), only_board(results).frame
-    colours = figures.palette(frame["method"].unique())
-    (column,) = [column for column in COLUMNS if column.label == "near"]
-    figures._bars(axis, column, frame, colours)
-    return axis
-
-
-def test_a_bar_belongs_to_the_method_beside_it(results):
-    axis = drawn(results)
-    assert [label.get_text() for label in axis.get_yticklabels()] == sorted(MEANS)
-    assert [round(bar.get_center()[1], 6) for bar in axis.patches] == [0, 1, 2, 3]
-    gains = [MEANS[name] - 0.5 for name in sorted(MEANS)]
-    assert [bar.get_width() for bar in axis.patches] == pytest.approx(gains)
-    assert axis.xaxis.get_major_formatter()(0.25) == "0.75"  # the axis says AUROC, not the gain
-
-
-def test_an_error_bar_is_the_deviation_over_seeds(results):
-    ends = drawn(results).lines[sorted(MEANS).index(MC)].get_xdata()
-    deviation = 0.04 / 2**0.5  # of 0.84 and 0.88, as in the table
-    assert np.nanmin(ends) == pytest.approx(0.36 - deviation)
-    assert np.nanmax(ends) == pytest.approx(0.36 + deviation)
-
-
-@pytest.mark.parametrize("lost", [["ensemble"], sorted(MEANS)])
-def test_an_incomplete_method_has_a_dash_for_a_bar(results, lost):
-    for name in lost:
-        path = row_file(results, "cross_dataset", name.replace(":", "_"), 1)
-        change(path, rows=[])
-    axis = drawn(results)
-    found = [(text.get_text(), text.get_position()[1]) for text in axis.texts]
-    assert found == [(" –", name) for name in lost]
-    assert len(axis.patches) == len(MEANS) - len(lost)
-
-
-def test_every_method_has_its_own_colour():
-    colours = figures.palette(f"method{i}" for i in range(20))
-    assert len(set(colours.values())) == 20
-
-
 def test_scores_have_short_names_but_not_in_csv(results):
     render(results, figures=False)
-    console = leaderboard_frame(only_board(results).frame)
+    console = table(results).text()
     assert set(console["score"]) == {"1 - max p", "vote entropy"}
     for kind in ("md", "tex"):
-        text = (results / "tables" / f"leaderboard-toy_digits.{kind}").read_text()
+        text = (results / "tables" / f"leaderboard-toy_digits-own.{kind}").read_text()
         assert "1 - max p" in text
         assert "mean_prob" not in text
-    numbers = pd.read_csv(results / "tables" / "leaderboard-toy_digits.csv")
+    numbers = pd.read_csv(results / "tables" / "leaderboard-toy_digits-own.csv")
     assert "one_minus_max_mean_prob" in set(numbers["score"])
-    assert "### All methods by predictive entropy" in (results / "README.md").read_text()
+    assert "### Each method by its own score" in (results / "README.md").read_text()
 
 
 def test_a_narrow_terminal_drops_columns_and_cuts_no_cell():
@@ -348,13 +425,135 @@ def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     show(results, {"toy_digits"}, "smoke")
     out = capsys.readouterr().out
-    assert "0.860 ± 0.028" in out
+    assert "0.870 ± 0.028" in out
     assert "…" not in out
-    assert out.endswith("not shown for want of width: score\n")  # one too many for 120
+    assert "not shown" not in out
+    show(results, {"toy_digits"}, "smoke", OWN)
+    assert "not shown for want of width: score" in capsys.readouterr().out  # one too many for 120
 
 
 def test_markdown_cells_cannot_break_the_table():
     assert formats.markdown_escape("a|b\n<c>") == r"a\|b &lt;c>"
+    assert formats.markdown_escape("[x](javascript:y)") == "[x]&#40;javascript:y)"
+    assert formats.markdown_escape("a\\") == "a&#92;"  # it would take the bar after it
+
+
+@pytest.mark.parametrize("cell", ["=cmd|'/C calc'!A0", "+1", "-1+1", "@SUM(A1)", "\t=1"])
+def test_csv_holds_no_formula(cell):
+    text = formats.csv(pd.DataFrame({"method": [cell, "plain"], "value": [-1.5, 2.0]}))
+    found = pd.read_csv(io.StringIO(text))
+    assert found["method"].tolist() == [f"'{cell}", "plain"]
+    assert found["value"].tolist() == [-1.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)>", r"\input{/etc/passwd}", "=1+1", "[a](b)", "a|b", "-x"]
+)
+def test_names_are_escaped_for_each_format(results, name):
+    for path in (results / "rows").rglob("ensemble-*.json"):
+        change(path, method=name)
+    render(results, figures=False)
+    text = (results / "README.md").read_text()
+    assert "<img" not in text
+    assert "](b)" not in text
+    latex = (results / "tables" / "leaderboard-toy_digits.tex").read_text()
+    assert r"\input{" not in latex
+    for table_file in (results / "tables").glob("*.csv"):
+        methods = pd.read_csv(table_file)["method"]
+        assert not methods.str.startswith(("=", "-")).any()
+    page = (results / "leaderboard.html").read_text()
+    assert "<img" not in page
+
+
+# What is declared
+
+
+def protected(results):
+    """Write rows of `protected` for two methods; the probe has an AUROC, which is no detection."""
+
+    def row(view, score="samples", n=100, **metrics):
+        return {"view": view, "score": score, "n": n, "metrics": metrics}
+
+    for i, method in enumerate(("standard", "grad")):
+        for seed in (0, 1):
+            group = {"f1": 0.5 + 0.1 * i, "average_precision": 0.6, "ece": 0.2}
+            ends = {"f1_gap": 0.1, "f1_gap_low": -0.05, "f1_gap_high": 0.25}
+            rows = [
+                row("clean", accuracy=0.9, consistency=0.8, **group),
+                row("Bald", n=10, **group), row("not Bald", n=90, **group), row("gap Bald", **ends),
+                row("probe Bald", "features", f1=0.3, auroc=0.75, threshold=0.2),
+            ]  # fmt: skip
+            record = {
+                "schema": 1, "method": method, "dataset": "faces~target=Beard", "seed": seed,
+                "scenario": "protected", "status": "ok", "answer": "samples",
+                "score": "vote_entropy", "preset": "smoke", "device": "cpu", "rows": rows,
+                "scenario_params": {"protect": ["Bald"]},
+            }  # fmt: skip
+            path = results / "rows" / "faces" / "protected" / f"{method}-s{seed}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(record))
+    return results
+
+
+def test_protected_has_its_table_of_groups_gaps_and_probe(tmp_path):
+    render(protected(tmp_path), figures=False)
+    latex = (tmp_path / "tables" / "protected-faces.tex").read_text()
+    for words in ("F1, Bald & ", "F1, not Bald", "ECE, Bald", "AP, not Bald", "probe F1, Bald"):
+        assert words in latex
+    assert "0.100 $\\pm$ 0.000 [-0.050, 0.250]" in latex
+    group = only_group(tmp_path)
+    cells = printed(group, "protected")
+    assert cells.set_index("metric").loc["F1, Bald", "grad"] == "0.600 ± 0.000"
+
+
+def test_a_probe_is_no_detection(tmp_path):
+    group = only_group(protected(tmp_path))
+    assert group.detecting == []
+    assert group.scores == []
+    assert table(tmp_path).columns == []
+    assert table(tmp_path).ranking.methods == 0
+
+
+def test_a_metric_that_this_installation_lacks_is_described_by_the_record(results):
+    spec = {"name": "tnr", "label": "TNR at 1 %", "better": "higher", "kind": "detection"}
+    headline = {"label": "TNR", "metric": "tnr"}
+    for path in (results / "rows").rglob("cross_dataset/*.json"):
+        rows = json.loads(path.read_text())["rows"]
+        for row in rows:
+            row["metrics"] |= {"tnr": 0.25, "unheard_of": 3.0}
+        change(path, schema=2, detects=True, headlines=[headline], metric_specs=[spec], rows=rows)
+    group = only_group(results)
+    assert group.specs["tnr"] == MetricSpec(**spec)
+    assert group.specs["unheard_of"].label == "unheard of"
+    assert table(results).mean["TNR"].tolist() == [0.25] * 4
+
+
+def test_the_same_report_after_a_copy_is_not_drawn_again(results, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(summary, "draw", lambda *args, **options: drawn.append(args) or [])
+    (results / "README.md").write_text("# Results")
+    for expected in (1, 1):
+        summary.refresh(results)
+        assert len(drawn) == expected
+    for path in results.rglob("*.json"):
+        os.utime(path)  # a copy has other times
+    summary.refresh(results)
+    assert len(drawn) == 1
+    change(row_file(results, "clean", "chance", 0), seed=5)
+    summary.refresh(results)
+    assert len(drawn) == 2
+
+
+def test_a_report_that_cannot_be_written_is_one_line(results, monkeypatch):
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    done = CliRunner().invoke(main, ["report", "--no-figures", "--results", str(results)])
+    assert done.exit_code == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.output
+    assert not list(results.rglob(".draft*"))
 
 
 def test_the_report_loads_neither_torch_nor_methods_nor_matplotlib():

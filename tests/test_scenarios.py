@@ -1,5 +1,6 @@
 """What the scenarios compare, and what the harness promises them."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,14 +11,20 @@ from bench.datasets.idx import Fashion, Mnist
 from bench.datasets.store import Store
 from bench.discover import subclasses
 from bench.errors import UsageError
+from bench.fitting.console import Console
+from bench.fitting.evaluator import Evaluator
+from bench.fitting.fits import Fitter
 from bench.fitting.prediction import Prediction, run_network
-from bench.metrics.detection import auroc
+from bench.methods.chance import Chance
+from bench.metrics.detection import detection
 from bench.running.plan import make_plan
+from bench.scenarios import corruption
 from bench.scenarios.base import Scenario, ShiftScenario, judged, scored
 from bench.scenarios.corruption import Corruption
 from bench.scenarios.cost import passes
 from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
 from bench.scores import all_scores
+from bench.store.cache import Cache
 
 KNOWN = subclasses(bench.scenarios, Scenario)
 
@@ -87,7 +94,7 @@ def test_chance_costs_nothing_and_is_one_half_by_every_score():
     for name, score in all_scores().items():
         if score.needs == "samples":
             values = scored(score, said)
-            assert auroc(values[:40], values[40:]) == 0.5, name
+            assert detection(values[:40], values[40:])["auroc"] == 0.5, name
 
 
 def test_probabilities_are_averaged_never_logits():
@@ -148,3 +155,38 @@ def test_a_scenario_that_does_not_apply_says_to_which_data_it_does(monkeypatch, 
         make_plan(datasets_="digits", scenarios="corruption", **words)
     jobs = make_plan(datasets_="digits", scenarios="ood", **words)  # by tag: left out
     assert [s.name for s in jobs[0].scenarios] == ["clean"]
+
+
+def test_a_kept_corruption_that_was_zeroed_is_made_again(tmp_path):
+    data = Digits()
+    data.store = Store(tmp_path)
+    scenario = Corruption(cap=50)
+    evaluator = Evaluator("chance", Chance(), 0, Fitter(
+        data, 0, "smoke", torch.device("cpu"), Cache(tmp_path / "cache"), Console(quiet=True),
+    ))  # fmt: skip
+    view = next(v for v in scenario.views(evaluator).found if v.name == "fog")
+    before = view.load()
+    (path,) = (tmp_path / "derived/corrupted/digits-fog").glob("*.npy")
+    np.save(path, np.zeros_like(np.load(path)))
+    assert before.any()
+    assert torch.equal(view.load(), before)
+
+
+@pytest.mark.parametrize("name", corruption.LIBRARIES)
+def test_views_of_corruptions_are_told_apart_by_the_libraries_that_make_them(
+    tmp_path, monkeypatch, name
+):
+    evaluator = Evaluator("chance", Chance(), 0, Fitter(
+        Digits(), 0, "smoke", torch.device("cpu"), Cache(tmp_path / "cache"), Console(quiet=True),
+    ))  # fmt: skip
+
+    def marks():
+        corruption.libraries.cache_clear()
+        return {view.name: view.fingerprint for view in Corruption().views(evaluator).found}
+
+    before, known = marks(), corruption.version
+    monkeypatch.setattr(corruption, "version", lambda n: "99" if n == name else known(n))
+    after = marks()
+    monkeypatch.undo()
+    corruption.libraries.cache_clear()
+    assert all(before[view] != after[view] for view in before)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import bench.scores
-from bench.metrics.detection import auroc
+from bench.errors import BenchError
+from bench.metrics.detection import detection
 from bench.scores import Score, all_scores, score
 from bench.scores import base as scores_base
 
@@ -73,7 +74,9 @@ def test_a_new_score_is_one_new_file(monkeypatch, tmp_path):
 def test_two_scores_of_one_name_are_an_error(monkeypatch, tmp_path):
     text = "from bench.scores import Score\nmine = Score('msp', '', '', 'logits', abs)\n"
     add_module(monkeypatch, tmp_path, text)
-    with pytest.raises(ValueError, match="two scores are named 'msp'"):
+    with pytest.raises(
+        BenchError, match=r"two scores are named 'msp': .*posthoc.py and .*; rename one"
+    ):
         all_scores()
 
 
@@ -117,7 +120,7 @@ def test_scores_are_higher_for_the_less_sure(score):
     given = predictions(score.needs, n=200, t=1)
     sure = torch.zeros(5).index_fill(0, torch.tensor(2), 1.0)
     sure = 12 * sure + given if score.needs == "logits" else 0.95 * sure + 0.05 * given
-    assert auroc(score(sure), score(given)) > 0.9
+    assert detection(score(sure), score(given))["auroc"] > 0.9
 
 
 @named(SCORES.values())
@@ -147,7 +150,7 @@ def test_chance_scores_every_input_alike(score, s, t, k):
     shape = (1500, t, k) if score.needs == "logits" else (1500, s, t, k)
     found = score(torch.full(shape, 1 / k))
     assert found.unique().numel() == 1
-    assert auroc(found[:1000], found[1000:]) == 0.5
+    assert detection(found[:1000], found[1000:])["auroc"] == 0.5
 
 
 @named(SCORES.values())

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import bench
-from bench.store.rows import read_all
+from bench.store.records import read_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -36,10 +36,10 @@ def finish(process: subprocess.Popen) -> str:
 def contents(folder) -> dict[tuple, list]:
     records, problems = read_all(folder / "rows")
     assert not problems
-    places = [(r["scenario"], r["method"], r["seed"]) for r in records]
+    places = [(r.scenario, r.method, r.seed) for r in records]
     assert len(set(places)) == len(places)
     return {
-        place: r["rows"] for place, r in zip(places, records, strict=True) if place[0] != "cost"
+        place: r.rows for place, r in zip(places, records, strict=True) if place[0] != "cost"
     }  # seconds differ between runs
 
 

@@ -33,7 +33,7 @@ from bench.scenarios.corruption import Corruption
 from bench.scenarios.cross_dataset import outlier_sources
 from bench.scenarios.speaker import Speaker
 from bench.scenarios.speech_corruption import SpeechCorruption
-from bench.store.rows import read_all
+from bench.store.records import read_all
 
 SETS = [Fsdd, SpeechCommands, AudioMnist, Fluent]
 by_name = {"ids": lambda source: source.name}
@@ -667,12 +667,12 @@ def test_the_audio_tag_runs_on_every_set_found(tmp_path, capsys):
     assert [d.line for d in done if d.failed] == []
     records, problems = read_all(tmp_path / "results" / "rows")
     assert not problems
-    views = {(r["dataset"], r["scenario"]): {v["view"] for v in r["rows"]} for r in records}
+    views = {(r.dataset, r.scenario): {v.view for v in r.rows} for r in records}
     assert views["fsdd-220", "cross_dataset"] == {"speechcommands-36"}
     assert views["speechcommands-36", "cross_dataset"] == {"fsdd-220"}
     assert views["fsdd-220", "speech_corruption"] == set(CORRUPTIONS)
     assert views["fsdd-220~speaker=ann", "speaker"] == {"ann"}
-    groups = {row["group"] for r in records for row in r["rows"] if row["view"] == "white_noise"}
+    groups = {row.group for r in records for row in r.rows if row.view == "white_noise"}
     assert groups == {"0 dB"}
     ood = make_plan(datasets_="fsdd", scenarios="ood", **words)
     names = {s.name for s in ood[0].scenarios}

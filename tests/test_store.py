@@ -1,6 +1,8 @@
 """Finding, downloading, unpacking and keeping files."""
 
+import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
@@ -78,19 +80,66 @@ def test_kept_tells_keys_apart_even_when_they_make_no_file_name(tmp_path):
     assert all(p.startswith("derived/toy/") for p in entries(tmp_path))
 
 
-@pytest.mark.parametrize("harm", ["empty", "cut", "garbage", "pickle", "zip"])
-def test_kept_survives_a_damaged_file(tmp_path, harm):
+def other_content(path: Path) -> None:
+    """Put other numbers in the array's place, and leave all else."""
+    content = bytearray(path.read_bytes())
+    content[-60:-40] = bytes(20)
+    path.write_bytes(content)
+
+
+def as_saved_by_numpy(array: np.ndarray) -> Callable[[Path], object]:
+    return lambda path: np.save(path, array, allow_pickle=True)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+HARM = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "cut digest": lambda path: path.write_bytes(path.read_bytes()[:-32]),
+    "more": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "garbage": lambda path: path.write_bytes(b"x" * 99),
+    "other content": other_content,
+    "zeros": as_saved_by_numpy(np.zeros(100, np.float32)),
+    "other shape": as_saved_by_numpy(np.ones((10, 10), np.float32)),
+    "other type": as_saved_by_numpy(np.ones(100, np.float64)),
+    "pickle": as_saved_by_numpy(np.array([{}], dtype=object)),
+    "zip": lambda path: zipped(path, "x.npy"),
+    "pipe": pipe,
+    "link": link,
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_kept_makes_a_damaged_file_again(tmp_path, harm):
     store, path = Store(tmp_path), tmp_path / "derived" / "toy" / "key.npy"
     store.kept("toy", "key", lambda: torch.ones(100))
-    if harm == "pickle":
-        np.save(path, np.array([{}], dtype=object), allow_pickle=True)
-    elif harm == "zip":
-        zipped(path, "x.npy")
-    else:
-        whole = path.read_bytes()
-        path.write_bytes({"empty": b"", "cut": whole[:-9], "garbage": b"x" * 99}[harm])
+    HARM[harm](path)
     assert torch.equal(store.kept("toy", "key", lambda: torch.ones(100)), torch.ones(100))
     assert torch.equal(store.kept("toy", "key", lambda: torch.zeros(1)), torch.ones(100))
+
+
+def test_kept_does_not_take_one_keys_file_for_anothers(tmp_path):
+    store, folder = Store(tmp_path), tmp_path / "derived" / "toy"
+    for value, key in enumerate("ab"):
+        store.kept("toy", key, lambda v=value: torch.tensor([v]))
+    (folder / "a.npy").replace(folder / "b.npy")
+    assert store.kept("toy", "b", lambda: torch.tensor([1])) == 1
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3)])
+def test_kept_tensors_of_any_shape_come_back(tmp_path, shape):
+    made = torch.rand(shape).transpose(0, -1) if shape else torch.rand(shape)
+    for _ in range(2):
+        assert torch.equal(Store(tmp_path).kept("toy", "key", lambda: made), made)
 
 
 def test_kept_works_where_nothing_can_be_written(tmp_path):

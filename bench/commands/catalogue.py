@@ -1,118 +1,169 @@
-"""``bench list``, ``data list`` and ``info``: what there is."""
+"""``bench list``: what there is, from a copy that is kept as long as no file of ours changes.
+
+Importing every method, data set and scenario takes seconds, and this module imports none of them.
+"""
 
 from __future__ import annotations
 
-import inspect
+import hashlib
 import os
-import platform
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-import torch
+import msgspec
+from platformdirs import user_cache_path
 from rich.console import Console
 from rich.table import Table
 
-import bench.scenarios
-from bench import datasets, methods
-from bench.datasets.base import Dataset, Source
-from bench.datasets.store import Store
-from bench.discover import subclasses, unknown
-from bench.methods.base import Method
-from bench.presets import PRESETS
-from bench.scenarios.base import Scenario
-from bench.scores import all_scores
+import bench
+from bench import datasets, methods, plugins
+from bench.discover import unknown
 
-Entry = tuple[str, str, str]
+KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "presets")
+PIPED = 10_000  # characters a line where no terminal cuts it
 
 
-def show(kinds: Sequence[str]) -> None:
-    """Print the lists asked for, or all of them: name, one line, source."""
-    lists = {
-        "methods": _methods,
-        "datasets": lambda: _named(subclasses(datasets, Dataset)),
-        "sources": lambda: _named(subclasses(datasets, Source)),
-        "scenarios": _scenarios,
-        "scores": lambda: ((s.name, _line(s.function), s.source) for s in all_scores().values()),
-        "presets": lambda: ((name, text, "") for name, text in PRESETS.items()),
-    }
-    for kind in kinds:
-        if kind not in lists:
-            raise unknown("list", kind, list(lists))
-    for kind in kinds or [k for k in lists if k != "sources"]:
-        _print(kind, lists[kind](), ("name", "what it is", "source"))
+class Parameter(msgspec.Struct, frozen=True):
+    """A parameter with its default as it is typed, and the defaults of presets that differ."""
+
+    name: str
+    default: str
+    meaning: str
+    choices: list[str]
+    minimum: float | None
+    presets: dict[str, str]
 
 
-def _methods() -> Iterator[Entry]:
-    for name, cls in subclasses(methods, Method).items():
-        yield name, _line(cls), cls.source
-        for variant, params in cls.variants.items():
-            words = ", ".join(f"{k}={v}" for k, v in params.items())
-            yield f"{name}:{variant}", f"the same with {words}", cls.source
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that can be named: ``line`` in lists, ``text`` and the rest where it is asked for.
+
+    ``variants`` are its named settings, such as "rate=0.1".
+    """
+
+    kind: str
+    name: str
+    line: str
+    source: str = ""
+    text: str = ""
+    parameters: list[Parameter] = []
+    variants: dict[str, str] = {}
 
 
-def _scenarios() -> Iterator[Entry]:
-    for name, cls in subclasses(bench.scenarios, Scenario).items():
-        yield name, f"{cls.question} [{', '.join(sorted(cls.tags))}]", cls.source
+class _Kept(msgspec.Struct):
+    digest: str
+    entries: list[Entry]
 
 
-def _named(found: dict[str, type[Source]] | dict[str, type[Dataset]]) -> Iterator[Entry]:
-    for name, cls in found.items():
-        yield name, _line(cls), cls.source
+def show(words: Sequence[str]) -> None:
+    """Print the lists that are asked for, or all of them; of a name, all that is known.
+
+    Raises:
+        UnknownNameError: a word is neither a list nor a name.
+    """
+    known = load()
+    names = {entry.name for entry in known}
+    for word in words:
+        if word not in KINDS and word not in names:
+            raise unknown("list or name", word, [*KINDS, *sorted(names)])
+    for kind in words or [kind for kind in KINDS if kind != "sources"]:
+        if kind in KINDS:
+            _list(kind, [entry for entry in known if entry.kind == kind])
+        else:
+            _explain([entry for entry in known if entry.name == kind])
 
 
-def _line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
+def load() -> list[Entry]:
+    """Return every entry: those kept, if no file changed since, else those found now."""
+    path, digest = _place(), _digest()
+    with suppress(OSError, msgspec.MsgspecError):
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        if digest and kept.digest == digest:
+            return kept.entries
+    from bench.commands.inventory import entries
 
-
-def _print(title: str, entries: Iterator[Entry], columns: Entry) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(columns[0], no_wrap=True)
-    for column in columns[1:]:
-        table.add_column(column, overflow="fold")
-    for entry in entries:
-        table.add_row(*entry)
-    console = Console(markup=False, highlight=False)
-    console.print(table)
-    console.print()
-
-
-def sources(store: Store) -> dict[str, Source]:
-    """Return every data set and outlier source, looking in ``store``."""
-    found = {name: cls() for name, cls in subclasses(datasets, Source).items()}
-    for source in found.values():
-        source.store = store
+    found = entries()
+    if digest and not plugins.problems():
+        with suppress(OSError):  # a folder that cannot be written to only costs time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.encode(_Kept(digest, found)))
     return found
 
 
-def find_source(name: str, store: Store) -> Source:
-    """Return one data set or outlier source by name."""
-    known = sources(store)
-    if name not in known:
-        raise unknown("data set", name, list(known))
-    return known[name]
+def _place() -> Path:
+    root = os.environ.get("BENCH_DATA") or user_cache_path("bench", appauthor=False)
+    return Path(root, "derived", "catalogue.json")
 
 
-def show_data(store: Store) -> None:
-    """Print every source, whether it can be trained on, and where it was found."""
-    entries = (
-        (
-            name,
-            f"{'inlier and outlier' if isinstance(source, Dataset) else 'outlier'}, {source.kind}",
-            source.where() or f"not found; python -m bench data download {name}",
-        )
-        for name, source in sources(store).items()
-    )
-    _print(f"looked in {', '.join(map(str, store.roots))}", entries, ("name", "use", "where"))
+def _digest() -> str:
+    """Return a digest of every file that may declare a name; "" where packages declare some."""
+    if plugins.installed():
+        return ""
+    folders = [Path(folder) for folder in (*methods.__path__, *datasets.__path__)]
+    folders.append(bench.HERE)
+    named = plugins.named(os.environ.get(plugins.VARIABLE, ""))
+    folders += [path if path.is_dir() else path.parent for path in named]
+    files = sorted({file for folder in folders for file in folder.rglob("*.py")})
+    digest = hashlib.sha256("\n".join(map(str, named)).encode())
+    for file in files:
+        digest.update(f"\n{file}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
-def show_info(store: Store) -> None:
-    """Print what matters when two machines give different numbers."""
-    packages = ("torch", "torchvision", "torchaudio", "torchattacks", "numpy", "scikit-learn")
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
-    entries = [
-        ("python", platform.python_version(), platform.platform()),
-        *((name, version(name), "") for name in packages),
-        ("devices", f"cpu, {torch.get_num_threads()} threads of {os.cpu_count()} cores", gpu),
-    ]
-    _print("versions and devices", iter(entries), ("what", "version", ""))
-    show_data(store)
+def _list(kind: str, entries: Iterable[Entry]) -> None:
+    lines = []
+    for entry in entries:
+        lines.append((entry.name, entry.line, entry.source))
+        for variant, values in entry.variants.items():
+            lines.append((f"{entry.name}:{variant}", f"the same with {values}", entry.source))
+    table(kind, ("name", "what it is", "source"), lines)
+
+
+def _explain(entries: Sequence[Entry]) -> None:
+    """Print one name; a data set is listed as a source too, and is explained once."""
+    entry = entries[0]
+    console = _console()
+    console.print(f"{entry.name}, one of the {entry.kind}\n\n{entry.text or entry.line}\n")
+    if entry.source:
+        console.print(f"Source: {entry.source}\n")
+    lines = [(p.name, p.default, _sizes(p), _meaning(p)) for p in entry.parameters]
+    if lines:
+        table("parameters", ("name", "default", "with a preset", "meaning"), lines)
+    for variant, values in entry.variants.items():
+        console.print(f"{entry.name}:{variant} is {entry.name} with {values}")
+
+
+def _sizes(parameter: Parameter) -> str:
+    return ", ".join(f"{preset} {value}" for preset, value in parameter.presets.items())
+
+
+def _meaning(parameter: Parameter) -> str:
+    words = [parameter.meaning] if parameter.meaning else []
+    if parameter.choices:
+        words.append(f"One of {', '.join(parameter.choices)}.")
+    if parameter.minimum is not None:
+        words.append(f"At least {parameter.minimum:g}.")
+    return " ".join(words)
+
+
+def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print a table; where the output is no terminal, no cell is cut or broken."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
+        drawn.add_column(column, overflow="fold")
+    for line in lines:
+        drawn.add_row(*line)
+    console = _console()
+    with console.capture() as capture:
+        console.print(drawn)
+    for text in capture.get().splitlines():
+        print(text.rstrip())
+    print()
+
+
+def _console() -> Console:
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED
+    return console

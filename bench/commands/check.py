@@ -1,23 +1,34 @@
-"""The method contract, as small named checks on toy data: ``bench check NAME`` and the tests."""
+"""The method contract, as small named checks on a few inputs: ``bench check NAME`` and the tests.
+
+Toy images are 4 x 4; a method for images of one size is checked on a few of a data set.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 
-from bench import methods
-from bench.datasets.base import Split, Splits, Task, fingerprint, generator
+from bench import datasets, methods
+from bench.datasets.base import Dataset, Split, Splits, Task, fingerprint, generator
+from bench.datasets.store import Store
 from bench.discover import choose, subclasses
 from bench.fitting.fits import construct
+from bench.fitting.isolation import content, isolated, settings
 from bench.fitting.prediction import Prediction, run_network
 from bench.methods.base import Method, NotFittedError
 
 Check = Callable[["Trial"], None]
 CHECKS: dict[str, Check] = {}
+PARTS = (240, 60, 90)  # inputs to train on, to validate on and to test on
+
+
+class Broken(ValueError):
+    """A rule of the contract does not hold."""
 
 
 def check(function: Check) -> Check:
@@ -41,25 +52,50 @@ def toy(targets: int = 1) -> Splits:
         image = x.mul(255).byte()
         return Split(image, labels, task, fingerprint(image, labels))
 
-    return Splits(part("train", 240), part("val", 60), part("test", 90))
+    return Splits(*map(part, Splits._fields, PARTS))
+
+
+def few(name: str, store: Store) -> Splits:
+    """Return the first inputs of a data set, as many as `toy` has.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        DataError: it is not there.
+    """
+    choice = choose("dataset", name, subclasses(datasets, Dataset))[0]
+    data: Dataset = choice.cls(**choice.params)  # type: ignore[assignment]
+    data.label, data.store = choice.label, store
+    return Splits(*map(_first, data.splits(0), PARTS))
+
+
+def _first(split: Split, n: int) -> Split:
+    attributes = None if split.attributes is None else split.attributes[:n]
+    mark = f"{split.fingerprint}-{n}"
+    return replace(split, x=split.x[:n], y=split.y[:n], fingerprint=mark, attributes=attributes)
 
 
 class Trial:
-    """One method under test: how to build it, and one fit of it that the checks share."""
+    """One method under test: how to build it, and one fit of it that the checks share.
 
-    def __init__(self, spec: str) -> None:
+    Args:
+        spec: the method, as on the command line.
+        splits: what it is fitted and tested on; toy data with one and two targets by default.
+    """
+
+    def __init__(self, spec: str, splits: Splits | None = None) -> None:
         known = subclasses(methods, Method)
         self.choice = choose("method", spec, known, "smoke")[0]
         self.known = known
         self.name = self.choice.cls.name
-        self.splits = toy()
+        self.splits = splits or toy()
+        self.tasks = [splits] if splits else [toy(1), toy(2)]
 
     def build(self) -> Method:
         """Return the method, not fitted, at the smoke preset."""
         return construct(self.choice.cls, self.choice.params)  # type: ignore[arg-type]
 
     def fit(self, splits: Splits | None = None, seed: int = 0) -> Method:
-        """Return the method fitted on toy data, its prerequisites fitted first."""
+        """Return the method fitted, its prerequisites first."""
         return self._fit(self.build(), splits or self.splits, seed)
 
     def _fit(self, method: Method, splits: Splits, seed: int) -> Method:
@@ -78,25 +114,34 @@ class Trial:
     def predict(
         self, method: Method | None = None, x: Tensor | None = None, batch: int = 32
     ) -> Prediction:
-        """Return what a fit says of the toy test part."""
+        """Return the prediction of a fit for the test part, or for ``x``."""
         inputs = self.splits.test.x if x is None else x
         return run_network(method or self.fitted, inputs, seed=1, batch=batch)
 
 
-def check_method(spec: str) -> Iterator[tuple[str, str | None]]:
+def check_method(spec: str, splits: Splits | None = None) -> Iterator[tuple[str, str | None]]:
     """Yield each check's title with None, or with what is wrong."""
-    trial = Trial(spec)
+    trial = Trial(spec, splits)
+    hint = "" if splits else (
+        f" (on toy images of 1 x 4 x 4; if {trial.name} takes others alone: "
+        f"python -m bench check {spec} --datasets digits)"
+    )  # fmt: skip
     for title, function in CHECKS.items():
         try:
             function(trial)
             yield title, None
-        except Exception as error:  # whatever it is, it is what this check found
-            yield title, " ".join(f"{type(error).__name__}: {error}".split())
+        except Broken as error:
+            yield title, " ".join(str(error).split())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a method raises is the result of its check
+            yield title, " ".join(f"{type(error).__name__}: {error}".split()) + hint
+            hint = ""
 
 
 def _require(condition: bool, problem: str) -> None:
     if not condition:
-        raise ValueError(problem)
+        raise Broken(problem)
 
 
 def _same(a: Prediction, b: Prediction, problem: str, tolerance: float = 0.0) -> None:
@@ -105,10 +150,8 @@ def _same(a: Prediction, b: Prediction, problem: str, tolerance: float = 0.0) ->
 
 
 @check
-def named_after_its_file(trial: Trial) -> None:
-    """It is named after its file and cites its source."""
-    stem = trial.choice.cls.__module__.rpartition(".")[2]
-    _require(stem == trial.name, f"class in {stem}.py is named '{trial.name}'; make them equal")
+def has_source_and_docstring(trial: Trial) -> None:
+    """It cites its source and says what it is."""
     _require(bool(trial.choice.cls.source), "set `source` to a paper or a table")
     _require(bool(trial.choice.cls.__doc__), "write a docstring: `bench list` shows its first line")
 
@@ -136,11 +179,11 @@ def refuses_before_fit(trial: Trial) -> None:
 @check
 def probabilities(trial: Trial) -> None:
     """Probabilities are (N, S, T, K), finite, from 0 to 1, and sum to 1."""
-    for targets in (1, 2):
-        splits = toy(targets)
+    for splits in trial.tasks:
         probs = trial.predict(trial.fit(splits), splits.test.x).probs
-        n, s, t, k = probs.shape
-        _require((n, t, k) == (90, targets, 3) and s >= 1, f"shape {tuple(probs.shape)}")
+        (n, s, t, k), task = probs.shape, splits.test.task
+        expected = len(splits.test), len(task.targets), len(task.classes)
+        _require((n, t, k) == expected and s >= 1, f"shape {tuple(probs.shape)}")
         _require(bool(probs.isfinite().all() and (probs >= 0).all()), "negative or not finite")
         gap = float((probs.sum(-1) - 1).abs().max())
         _require(gap < 1e-5, f"they sum to 1 only within {gap:.2g}")
@@ -166,18 +209,33 @@ def batches_do_not_matter(trial: Trial) -> None:
     """Neither batch size nor order changes a prediction."""
     whole = trial.predict(batch=1000)
     _same(whole, trial.predict(batch=7), "batch size matters: draw once per sample", 1e-5)
-    order = torch.randperm(90, generator=generator("order"))
+    order = torch.randperm(len(trial.splits.test), generator=generator("order"))
     mixed = trial.predict(x=trial.splits.test.x[order])
     _same(Prediction(whole.probs[order], None), mixed, "order matters", 1e-5)
 
 
 @check
 def keeps_inputs(trial: Trial) -> None:
-    """Neither fitting nor predicting changes its inputs."""
-    before = [part.x.clone() for part in trial.splits]
-    trial.predict(trial.fit())
-    same = [torch.equal(a, b.x) for a, b in zip(before, trial.splits, strict=True)]
-    _require(all(same), "inputs were changed in place")
+    """Neither fitting nor predicting changes its inputs or labels."""
+    before = content(*trial.splits)
+    method = trial.fit()
+    _require(content(*trial.splits) == before, "fit changed its data in place: clone it first")
+    x = trial.splits.test.floats().clone()
+    inputs = x.clone()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        method.predict_proba(inputs)
+        method.logits_and_features(inputs)
+    _require(torch.equal(inputs, x), "predicting changed its inputs in place: clone them first")
+
+
+@check
+def leaves_settings_alone(trial: Trial) -> None:
+    """Fitting and predicting leave torch's global settings as they were."""
+    before = settings()
+    with isolated(trial.name):
+        trial.fit().predict_proba(trial.splits.test.floats(slice(8)))
+        changed = [name for name, value in settings().items() if value != before[name]]
+    _require(not changed, f"it changed torch's {', '.join(changed)}: restore what you set")
 
 
 @check
@@ -198,7 +256,9 @@ def single_classifier(trial: Trial) -> None:
     _require(not classifier.training, "return it in eval mode")
     x = trial.splits.test.floats(slice(8)).clone().requires_grad_()
     logits = classifier(x)
-    _require(tuple(logits.shape) == (8, 1, 3), f"logits of shape {tuple(logits.shape)}")
+    task = trial.splits.test.task
+    expected = (8, len(task.targets), len(task.classes))
+    _require(tuple(logits.shape) == expected, f"logits of shape {tuple(logits.shape)}")
     _require(torch.equal(logits, classifier(x)), "two passes differ")
     (gradient,) = torch.autograd.grad(logits.sum(), x)
     _require(bool(gradient.isfinite().all()), "its gradient is not finite")

@@ -9,7 +9,7 @@ from statistics import median
 from bench.fitting.console import Console
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for
-from bench.store import rows
+from bench.store import records
 
 
 def overview(jobs: Sequence[Job]) -> str:
@@ -44,13 +44,13 @@ def plan_lines(jobs: Sequence[Job], settings: Settings) -> Iterator[str]:
 def _seconds(settings: Settings) -> dict[tuple[str, str], float]:
     """Return the median seconds of a fit, by data set and method, at this preset."""
     found: dict[tuple[str, str], list[float]] = {}
-    for folder in (rows.REFERENCE / "rows", settings.results / "rows"):
+    for folder in (records.REFERENCE / "rows", settings.results / "rows"):
         for record in _records(folder):
-            if record["preset"] == settings.preset and record["fit_seconds"] is not None:
-                place = record["dataset"], record["method"]
-                found.setdefault(place, []).append(record["fit_seconds"])
+            if record.preset == settings.preset and record.fit_seconds is not None:
+                place = record.dataset, record.method
+                found.setdefault(place, []).append(record.fit_seconds)
     return {place: median(values) for place, values in found.items()}
 
 
-def _records(folder: Path) -> list[dict]:
-    return rows.read_all(folder)[0] if folder.exists() else []
+def _records(folder: Path) -> list[records.Record]:
+    return records.read_all(folder)[0] if folder.exists() else []

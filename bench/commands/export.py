@@ -7,25 +7,26 @@ holds. Nothing is averaged.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.errors import UsageError
+from bench.report import formats
 from bench.report.frames import load
 from bench.store.files import draft, write
-from bench.store.rows import SCHEMA
+from bench.store.records import Record, Row
 
 RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",
-    "params", "scenario_params", "answer", "headline", "key", "fit_seconds", "threads", "commit",
-    "time",
+    "params", "scenario_params", "answer", "headline", "detects", "key", "fit_seconds", "precision",
+    "cpu_capability", "threads", "commit", "time",
 ]  # fmt: skip
 VIEW = ["view", "group", "severity", "n", "score"]
 WRITE: dict[str, Callable[[pd.DataFrame, Path], None]] = {
-    ".csv": lambda table, path: write(path, table.to_csv(index=False)),
+    ".csv": lambda table, path: write(path, formats.csv(table)),
     ".json": lambda table, path: write(path, table.to_json(orient="records")),
     ".parquet": lambda table, path: _parquet(table, path),
 }
@@ -46,34 +47,31 @@ def export(folders: Sequence[Path], out: Path) -> tuple[int, list[str]]:
     return len(table), problems
 
 
-def wide(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def wide(records: Sequence[Record]) -> pd.DataFrame:
     """A line for each record, view and score; a record without rows has one line without view.
 
     A metric of the name of another column is that column: the seconds of a fit, in ``cost``.
     """
-    lines = [
-        row.get("metrics", {}) | _about(record) | {name: row.get(name) for name in VIEW}
-        for record in records
-        for row in _rows(record)
-    ]
+    lines = []
+    for record in records:
+        about = _about(record)
+        lines += [row.metrics | about | _place(row) for row in record.rows]
+        lines += [] if record.rows else [about | dict.fromkeys(VIEW)]
     table = pd.DataFrame(lines)
     metrics = sorted(set(table) - set(RECORD) - set(VIEW))
     return table[[*RECORD, *VIEW, *metrics]].astype({"n": "Int64", "seed": "Int64"})
 
 
-def _about(record: Mapping[str, Any]) -> dict[str, Any]:
+def _about(record: Record) -> dict[str, Any]:
     """What all lines of a record share; parameters are one JSON string."""
-    found = {name: record.get(name) for name in RECORD} | {"schema": SCHEMA}
-    found["headline"] = record.get("score")
+    about = {name: getattr(record, name, None) for name in RECORD} | {"headline": record.score}
     for name in ("params", "scenario_params"):
-        found[name] = json.dumps(record.get(name) or {}, sort_keys=True)
-    return found
+        about[name] = json.dumps(getattr(record, name), sort_keys=True)
+    return about
 
 
-def _rows(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The rows of a record with what they leave out for being empty; one without a view if none."""
-    usual = {"group": "", "severity": 0.0, "score": ""}
-    return [usual | row for row in record["rows"]] or [{}]
+def _place(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in VIEW}
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,41 +11,64 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.report import render
-from bench.report.frames import board_of, boards, load
-from bench.report.leaderboard import leaderboard_frame
+from bench.report.frames import load, result_groups
+from bench.report.leaderboard import by_words, leaderboard
+from bench.store.files import write
+from bench.store.records import RANKED_BY, json_files
 
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
 LESS = ["score", "FGSM transfer", "fit s", SPREAD]  # what a narrow terminal loses, in this order
+STAMP = ".report"  # digest of the records that the report was made of
 
 
-def refresh(results: Path, *, changed: bool) -> list[str]:
-    """Render the report if rows changed since it was; return a line for each file left out."""
-    readme = results / "README.md"
-    newest = max((p.stat().st_mtime for p in (results / "rows").rglob("*.json")), default=0.0)
-    if not changed and readme.exists() and readme.stat().st_mtime >= newest:
+def refresh(results: Path, *, score: str = RANKED_BY) -> list[str]:
+    """Render the report if the records are not those of the last; return what was left out.
+
+    What counts is the contents of the files: a copy has other times.
+    """
+    stamp, now = results / STAMP, f"{score} {contents(results)}"
+    try:
+        current = stamp.read_text("utf-8") == now and (results / "README.md").exists()
+    except (OSError, ValueError):
+        current = False
+    if current:
         return []
-    return draw(results)
+    problems = draw(results, score=score)
+    write(stamp, now)
+    return problems
+
+
+def contents(results: Path) -> str:
+    """Digest of the names and bytes of every record and curve under a results folder."""
+    digest = hashlib.sha256()
+    for path in [*json_files(results / "rows"), *json_files(results / "curves")]:
+        if path.is_file():
+            about = path.relative_to(results).as_posix().encode()
+            content = hashlib.sha256(path.read_bytes()).digest()
+            digest.update(hashlib.sha256(about).digest() + content)
+    return digest.hexdigest()
 
 
 def draw(
-    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = ()
-) -> list[str]:
+    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = (),
+    score: str = RANKED_BY,
+) -> list[str]:  # fmt: skip
     """Render the report with a sign of life; return a line for each file left out."""
     with Console(stderr=True).status("drawing tables and figures" if figures else "tables"):
-        return render(results, figures=figures, paper=paper, sources=sources)
+        return render(results, figures=figures, paper=paper, sources=sources, score=score)
 
 
-def show(results: Path, datasets: Collection[str], preset: str) -> None:
+def show(results: Path, datasets: Collection[str], preset: str, score: str = RANKED_BY) -> None:
     """Print the leaderboard of each data set that was run, as wide as the terminal."""
     console = Console(highlight=False, markup=False, emoji=False)  # cells are names, not markup
     if not console.is_terminal:
         console.width = WIDTH
-    wanted = {board_of(name) for name in datasets}
-    for board in boards(load(results)[0]):
-        if board.dataset in wanted and board.preset == preset:
-            frame, left_out = trimmed(leaderboard_frame(board.frame), console.width)
-            console.print(board.title, style="italic")
+    wanted = {name.partition("~")[0] for name in datasets}
+    for group in result_groups(load(results)[0]):
+        if group.dataset in wanted and group.preset == preset:
+            frame, left_out = trimmed(leaderboard(group, score).text(), console.width)
+            console.print(f"{group.title}, AUROC by {by_words(score)}", style="italic")
             console.print(_table(frame))
             if left_out:
                 console.print(f"not shown for want of width: {', '.join(left_out)}", style="dim")

@@ -1,88 +1,154 @@
-"""``bench verify``: do seeds and devices explain how results differ from the reference?"""
+"""``bench verify``: compare results with the reference, allowing for seeds and devices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, variance
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from bench.store import rows
+from bench import CLONE
+from bench.errors import UsageError
+from bench.report.stats import LEVEL, t_quantile
+from bench.store.files import slug
+from bench.store.records import REFERENCE, Record, merge, numbers, read_all
 
-PLACE = ["dataset", "preset", "scenario", "method", "view", "severity", "score", "metric"]
 METRICS = ("auroc", "accuracy", "ece", "misclassification_auroc")
-LEVEL = 0.05
 SAME = 1e-6  # rows keep six digits
+
+Place = tuple[Any, ...]  # scenario, method, view, group, severity, score, metric
+Values = dict[Place, dict[int, float]]  # -> seed -> value
+
+
+class Sample(NamedTuple):
+    """Mean, variance (ddof = 1) and number of the seeds of one cell."""
+
+    mean: float
+    variance: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Sample:
+        """The sample of some values; one has no variance."""
+        return cls(fmean(values), variance(values) if len(values) > 1 else 0.0, len(values))
 
 
 def summary(results: Path, reference: Path | None = None) -> str:
-    """Return a line a data set: the largest difference, where, and whether it is explained."""
-    theirs = reference or rows.REFERENCE
-    if not (theirs / "rows").exists():
-        return f"no reference under {theirs} to compare with"
-    ours_table = _frame(results)
-    theirs_table = _frame(theirs, ours_table.dataset.unique())
+    """Return a line a data set: the largest difference, where, and whether it is explained.
+
+    Files that cannot be read are named in lines of their own.
+
+    Raises:
+        UsageError: the reference that was named is not there.
+    """
+    theirs = reference or REFERENCE
+    if not (theirs / "rows").is_dir():
+        if reference is not None:
+            raise UsageError(f"no results under {reference} to compare with")
+        return _no_reference(theirs)
+    ours, problems = read_all(results / "rows")
     lines = []
-    for (dataset, preset), group in ours_table.groupby(["dataset", "preset"], sort=False):
-        known = theirs_table[(theirs_table.dataset == dataset) & (theirs_table.preset == preset)]
-        lines.append(f"{dataset} ({preset}): {compare(group, known)}")
-    return "\n".join(lines) or f"no results under {results} to compare"
+    for dataset in dict.fromkeys(record.dataset for record in ours):
+        known, unread = read_all(theirs / "rows" / slug(dataset))
+        problems += unread
+        mine = [record for record in ours if record.dataset == dataset]
+        for preset in dict.fromkeys(record.preset for record in mine):
+            pair = [[r for r in side if r.preset == preset] for side in (mine, known)]
+            lines.append(f"{dataset} ({preset}): {compare(*pair)}")
+    lines = lines or [f"no results under {results} to compare"]
+    return "\n".join([*lines, *(f"not compared: {problem}" for problem in problems)])
 
 
-def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
-    """Say how far two sets of rows are apart, and whether chance over seeds explains it.
+def _no_reference(place: Path) -> str:
+    if CLONE is None:
+        return "an installed package has no reference to compare with; name one with --reference"
+    return f"no reference under {place} to compare with"
 
-    Cell by cell, the difference of the means over the seeds both have (or, where there are
-    none, over all) is held against the spread over seeds, pooled over the methods of that view,
-    by a t test at 5 % shared among all cells (Bonferroni). Equal seeds on equal devices should
-    agree to the last digit.
+
+def compare(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
+    """Say how far two sets of records are apart, and whether chance over seeds explains it.
+
+    Records of one key depend on the same code, data and parameters: where their numbers differ,
+    that is a contradiction. Of all others, cell by cell, the difference of the means over the
+    seeds both have (or, where there are none, over all) is held against the spread over seeds,
+    pooled over the methods of that view, by a t test at 5 % shared among all cells (Bonferroni).
+    Where there is no spread, as from one seed, nothing can be said.
     """
-    shared = set(ours.seed) & set(theirs.seed)  # like is held against like where it can be
-    means = [_cells(f[f.seed.isin(shared or f.seed)], "") for f in (ours, theirs)]
-    gap = (means[0]["mean"] - means[1]["mean"]).dropna().abs()
-    if gap.empty:
+    mine, other = _values(ours), _values(theirs)
+    shared = mine.keys() & other.keys()
+    if not shared:
         return "nothing in common with the reference"
-    cells = _cells(ours, "_ours").join(_cells(theirs, "_theirs"), how="inner").loc[gap.index]
-    error = (1 / means[0]["count"] + 1 / means[1]["count"]).loc[gap.index]
-    if gap.max() <= SAME:
-        return f"{len(cells)} numbers compared: the same"
-    where = " ".join(str(part) for part in gap.idxmax()[2:] if part not in ("", 0.0))
-    told = f"{len(cells)} numbers compared, largest difference {gap.max():.4f} ({where})"
-    outside = int((gap > _allowed(cells, error)).sum())
-    if outside == 0:
-        return f"{told}: within what seeds explain"
-    return f"{told}: {outside} beyond what seeds explain"
+    gaps, errors = {}, {}
+    for place in shared:
+        both = mine[place].keys() & other[place].keys()
+        pair = [
+            [value for seed, value in side[place].items() if seed in both or not both]
+            for side in (mine, other)
+        ]
+        gaps[place] = abs(fmean(pair[0]) - fmean(pair[1]))
+        errors[place] = 1 / len(pair[0]) + 1 / len(pair[1])
+    contradictions = _contradictions(ours, theirs)
+    largest = max(shared, key=lambda place: (gaps[place], str(place)))
+    if gaps[largest] <= SAME and not contradictions:
+        return f"{len(shared)} numbers compared: the same"
+    where = " ".join(str(part) for part in largest if part not in ("", 0.0))
+    text = f"{len(shared)} numbers compared, largest difference {gaps[largest]:.4f} ({where})"
+    parts = [_verdict(mine, other, gaps, errors)]
+    if contradictions:
+        more = f" and {len(contradictions) - 1} more" if len(contradictions) > 1 else ""
+        parts.append(f"contradiction: equal keys, other numbers ({contradictions[0]}{more})")
+    return f"{text}: {'; '.join(filter(None, parts))}"
 
 
-def _cells(frame: pd.DataFrame, suffix: str) -> pd.DataFrame:
-    """Return mean, variance and number of seeds of every cell."""
-    return (
-        frame.groupby(PLACE, dropna=False)["value"].agg(["mean", "var", "count"]).add_suffix(suffix)
-    )
+def _verdict(
+    mine: Values, other: Values, gaps: Mapping[Place, float], errors: Mapping[Place, float]
+) -> str:
+    """Count the differences that seeds explain, do not explain, and of which nothing is known."""
+    views: dict[Place, list[Place]] = {}
+    for place in gaps:
+        views.setdefault((place[0], *place[2:]), []).append(place)  # the methods of one view
+    beyond = unknown = 0
+    for places in views.values():
+        pairs = [[Sample.of([*side[p].values()]) for side in (mine, other)] for p in places]
+        freedom = sum(s.count - 1 for pair in pairs for s in pair)
+        squares = [sum(s.variance * (s.count - 1) for s in pair) for pair in pairs]
+        for place, pair, own in zip(places, pairs, squares, strict=True):
+            if gaps[place] <= SAME:
+                continue
+            if not freedom:
+                unknown += 1
+                continue
+            quantile = t_quantile(1 - LEVEL / 2 / len(gaps), freedom)
+            # One method may vary more than the others of its view: the larger of both holds.
+            spread = max(sum(squares) / freedom, own / max(sum(s.count - 1 for s in pair), 1))
+            beyond += gaps[place] > quantile * np.sqrt(spread * errors[place]) + SAME
+    said = [f"{beyond} beyond what seeds explain"] if beyond else []
+    said += [f"of {unknown} nothing can be said: no spread over seeds"] if unknown else []
+    return "; ".join(said) or "within what seeds explain"
 
 
-def _allowed(cells: pd.DataFrame, error: pd.Series) -> pd.Series:
-    """Return the largest difference of each cell's means that chance over seeds explains.
-
-    ``error`` is the variance of such a difference in units of the variance over seeds.
-    """
-    n, m = cells.count_ours, cells.count_theirs
-    squares = cells.var_ours.fillna(0) * (n - 1) + cells.var_theirs.fillna(0) * (m - 1)
-    views = ["dataset", "preset", "scenario", "view", "severity", "score", "metric"]
-    freedom = (n + m - 2).groupby(views).transform("sum")
-    spread = squares.groupby(views).transform("sum") / freedom.where(freedom > 0)
-    # One method may vary more than the others of its view: the larger of both spreads holds.
-    own = (squares / (n + m - 2).where(n + m > 2)).fillna(0)
-    quantile = stats.t.ppf(1 - LEVEL / 2 / len(cells), freedom.clip(lower=1))
-    allowed = quantile * np.sqrt(np.maximum(spread.fillna(np.inf), own) * error)
-    return allowed + SAME
+def _contradictions(ours: Iterable[Record], theirs: Iterable[Record]) -> list[str]:
+    """Records of one key with different numbers: the code says that they depend on the same."""
+    known = {(r.identity[:4], r.key): r for r in theirs if r.key}
+    found = []
+    for record in ours:
+        other = known.get((record.identity[:4], record.key))
+        if other is not None and record.rows and other.rows:
+            mine, their = numbers(record), numbers(other)
+            if any(abs(mine[p] - their[p]) > SAME for p in mine.keys() & their.keys()):
+                found.append(f"{record.scenario} {record.method} seed {record.seed}")
+    return found
 
 
-def _frame(results: Path, datasets: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the compared metrics of some data sets, or of all; no other file is read."""
-    top = results / "rows"
-    folders = [top] if datasets is None else [top / rows.slug(name) for name in datasets]
-    records = [record for folder in folders for record in rows.read_all(folder)[0]]
-    return rows.tidy(records, METRICS).fillna({"score": "", "group": ""})
+def _values(records: Iterable[Record]) -> Values:
+    """The compared metrics of some records, by place and seed."""
+    values: Values = {}
+    for record in merge({Path(): records})[0]:
+        for row in record.rows:
+            about = record.scenario, record.method, row.view, row.group, row.severity, row.score
+            for name in METRICS:
+                if name in row.metrics:
+                    values.setdefault((*about, name), {})[record.seed] = row.metrics[name]
+    return values

@@ -44,13 +44,12 @@ class Shown(NamedTuple):
     probs: Tensor
 
 
-def draw(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Path]:
-    """Write every figure of every job to ``<results>/figures`` and yield their paths.
+def draw(jobs: Sequence[Job], settings: Settings, console: Console, folder: Path) -> Iterator[Path]:
+    """Write every figure of every job to ``folder`` and yield their paths.
 
     Raises:
         UsageError: a figure would show people where it could be committed.
     """
-    folder = settings.results / "figures"
     for job in jobs:
         privacy.must_stay_private(job.data, folder / f"{privacy.prefix(job.data)}picture.png")
     prepare(jobs, settings)

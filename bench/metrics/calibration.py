@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import fmean
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from bench.metrics.classification import check_labels, top_label
+from bench.metrics.registry import declared, metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BINS = 15
+SMALLEST = 2.0**-126  # the smallest normal float32
+NOISE_FLOOR = declared(
+    "ece_noise_floor", "ECE of a calibrated model", kind="answer", unit="%", digits=2, scale=100.0
+)
 
 
+@metric(label="ECE", better="lower", kind="answer", unit="%", digits=1, scale=100.0)
 def ece(probs: Tensor, y: Tensor, *, bins: int = BINS) -> float:
     """Expected calibration error of the top label, as a fraction in [0, 1].
 
@@ -27,6 +34,7 @@ def ece(probs: Tensor, y: Tensor, *, bins: int = BINS) -> float:
     return fmean(binned_gap(c - r, equal_width(c, bins), bins) for c, r in answers(probs, y))
 
 
+@metric(label="ECE, equal mass", better="lower", kind="answer", unit="%", digits=1, scale=100.0)
 def ece_equal_mass(probs: Tensor, y: Tensor, *, bins: int = BINS) -> float:
     """Expected calibration error with equally many inputs in every bin, as a fraction in [0, 1].
 
@@ -34,15 +42,18 @@ def ece_equal_mass(probs: Tensor, y: Tensor, *, bins: int = BINS) -> float:
     et al., arXiv:1904.01685). Inputs of equal confidence that a cut separates share their mean
     gap, so that the order of the data does not matter. Mean over targets.
     """
+    import torch
+
     part = torch.arange(len(y)) * bins // len(y)
-    found = []
+    gaps = []
     for confidence, right in answers(probs, y):
         ranked, order = confidence.sort()
         gap = mean_over_ties((confidence - right)[order], ranked)
-        found.append(binned_gap(gap, part, bins))
-    return fmean(found)
+        gaps.append(binned_gap(gap, part, bins))
+    return fmean(gaps)
 
 
+@metric(label="NLL", better="lower", kind="answer")
 def nll(probs: Tensor, y: Tensor) -> float:
     """Negative log-likelihood of the labels in nats, mean over inputs and targets.
 
@@ -51,16 +62,19 @@ def nll(probs: Tensor, y: Tensor) -> float:
     """
     check_labels(probs, y)
     given = probs.gather(-1, y[..., None]).double()
-    return -given.clamp_min(torch.finfo(torch.float32).tiny).log().mean().item()
+    return -given.clamp_min(SMALLEST).log().mean().item()
 
 
+@metric(label="Brier", better="lower", kind="answer")
 def brier(probs: Tensor, y: Tensor) -> float:
     """Brier score, in [0, 2]: squared error summed over classes, mean over inputs and targets.
 
     Brier 1950; many libraries divide by the number of classes or report half of it.
     """
+    from torch.nn.functional import one_hot
+
     check_labels(probs, y)
-    truth = torch.nn.functional.one_hot(y, probs.shape[-1])
+    truth = one_hot(y, probs.shape[-1])
     return (probs.double() - truth).square_().sum(-1).mean().item()
 
 
@@ -72,14 +86,16 @@ def ece_noise_floor(probs: Tensor, *, seed: int = 0, repeats: int = 100, bins: i
     near this number is no evidence of miscalibration (bias of ECE: Kumar et al.,
     arXiv:1909.10155).
     """
+    import torch
+
     draw = torch.Generator().manual_seed(seed)
-    found = []
+    errors = []
     for confidence in top_label(probs).confidence.T.contiguous():
         bin_of = equal_width(confidence, bins)
         for _ in range(repeats):
             right = torch.rand(len(confidence), generator=draw, dtype=torch.float64) < confidence
-            found.append(binned_gap(confidence - right.double(), bin_of, bins))
-    return fmean(found)
+            errors.append(binned_gap(confidence - right.double(), bin_of, bins))
+    return fmean(errors)
 
 
 def answers(probs: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -99,7 +115,7 @@ def binned_gap(gap: Tensor, bin_of: Tensor, bins: int) -> float:
 
     The same as Σ_b n_b/N |mean confidence - accuracy of bin b|, without an empty bin's 0/0.
     """
-    return torch.bincount(bin_of, gap, minlength=bins).abs().sum().item() / len(gap)
+    return bin_of.bincount(gap, minlength=bins).abs().sum().item() / len(gap)
 
 
 def mean_over_ties(values: Tensor, ranked: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+from bench.metrics.registry import metric, of_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TopLabel(NamedTuple):
@@ -27,9 +29,16 @@ def errors(probs: Tensor, y: Tensor) -> Tensor:
     return top_label(probs).label != y
 
 
+@metric(label="accuracy", better="higher", kind="answer")
 def accuracy(probs: Tensor, y: Tensor) -> float:
     """Share of right top labels, in [0, 1]: the mean over inputs and targets."""
     return 1.0 - errors(probs, y).double().mean().item()
+
+
+def judged(probs: Tensor, y: Tensor) -> dict[str, float]:
+    """Every metric of a point prediction by name, plug-ins included; (N, T, K) and (N, T)."""
+    found = {name: metric(probs, y) for name, metric in of_kind("answer").items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def check_labels(probs: Tensor, y: Tensor) -> None:
@@ -43,7 +52,7 @@ def check_labels(probs: Tensor, y: Tensor) -> None:
             f"probabilities {tuple(probs.shape)} and labels {tuple(y.shape)} "
             "are not (N, T, K) and (N, T)"
         )
-    if bad := int((~torch.isfinite(probs)).sum()):
+    if bad := int((~probs.isfinite()).sum()):
         raise ValueError(f"{bad} of {probs.numel()} probabilities are NaN or infinite")
     if bad := int(((y < 0) | (y >= probs.shape[-1])).sum()):
         raise ValueError(f"{bad} of {y.numel()} labels are not among the {probs.shape[-1]} classes")

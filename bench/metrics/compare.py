@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bench.metrics.detection import Counts, as_vector
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Interval(NamedTuple):

@@ -1,16 +1,21 @@
 """How well a score tells outliers from inliers.
 
-Outliers are the positives and a higher score means more outlying. Every number is a function
-of one `Ranking`, which is the only place where scores are sorted.
+Outliers are the positives and a higher score means more outlying. Every metric is a function of
+one `Ranking`, which is the only place where scores are sorted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+from bench.metrics.registry import metric, of_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Counts = NDArray[np.int64]
 Vector = NDArray[np.float64]
@@ -22,7 +27,7 @@ def as_vector(values: Tensor | NDArray, name: str) -> Vector:
     Raises:
         ValueError: there are none, they are no vector, or some are NaN or infinite.
     """
-    if isinstance(values, Tensor):
+    if not isinstance(values, np.ndarray):
         values = values.detach().double().cpu().numpy()
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1:
@@ -47,7 +52,11 @@ class Ranking:
 
     @classmethod
     def of(cls, inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> Ranking:
-        """Return the ranking of two vectors of scores, found in one sort."""
+        """Return the ranking of two vectors of scores (N,) and (M,), in one sort.
+
+        Raises:
+            ValueError: a side is empty, is no vector, or holds NaN or infinite scores.
+        """
         inside = as_vector(inlier_scores, "inlier scores")
         outside = as_vector(outlier_scores, "outlier scores")
         levels, level = np.unique(np.concatenate([inside, outside]), return_inverse=True)
@@ -55,28 +64,74 @@ class Ranking:
         outliers = np.bincount(level[len(inside) :], minlength=len(levels))
         return cls(inliers, outliers)
 
-    def auroc(self) -> float:
-        """Chance that an outlier scores above an inlier, ties counted half; 0.5 is chance."""
-        twice_below = 2 * self.inliers.cumsum() - self.inliers
-        # In integers up to the division, so that constant scores give exactly 0.5.
-        wins = int(self.outliers @ twice_below)
-        return wins / (2 * int(self.inliers.sum()) * int(self.outliers.sum()))
 
-    def aupr_out(self, *, balanced: bool = False) -> float:
-        """Average precision with outliers as positives."""
-        return average_precision(self.outliers[::-1], self.inliers[::-1], balanced=balanced)
+@metric(label="AUROC", better="higher", kind="detection", chance=0.5)
+def auroc(ranking: Ranking) -> float:
+    """Area under the ROC curve, in [0, 1]: an outlier scores above an inlier, ties counted half.
 
-    def aupr_in(self, *, balanced: bool = False) -> float:
-        """Average precision with inliers as positives, found by their low scores."""
-        return average_precision(self.inliers, self.outliers, balanced=balanced)
+    Constant scores give exactly 0.5.
+    """
+    twice_below = 2 * ranking.inliers.cumsum() - ranking.inliers
+    # In integers up to the division, so that constant scores give exactly 0.5.
+    wins = int(ranking.outliers @ twice_below)
+    return wins / (2 * int(ranking.inliers.sum()) * int(ranking.outliers.sum()))
 
-    def fpr95_id(self) -> float:
-        """Share of outliers accepted at the threshold that accepts 95 % of inliers."""
-        return share_let_in(self.inliers, self.outliers)
 
-    def fpr95_ood(self) -> float:
-        """Share of inliers flagged at the threshold that flags 95 % of outliers."""
-        return share_let_in(self.outliers[::-1], self.inliers[::-1])
+@metric(label="AUPR, outliers positive", better="higher", kind="detection")
+def aupr_out(ranking: Ranking) -> float:
+    """Average precision, in [0, 1], with outliers as positives; depends on the set sizes."""
+    return average_precision(ranking.outliers[::-1], ranking.inliers[::-1], balanced=False)
+
+
+@metric(label="AUPR, inliers positive", better="higher", kind="detection")
+def aupr_in(ranking: Ranking) -> float:
+    """Average precision, in [0, 1], with inliers as positives; depends on the set sizes."""
+    return average_precision(ranking.inliers, ranking.outliers, balanced=False)
+
+
+@metric(label="AUPR at 1:1", better="higher", kind="detection", chance=0.5)
+def aupr_out_balanced(ranking: Ranking) -> float:
+    """Average precision, in [0, 1], with outliers as positives, the classes weighted to 1:1."""
+    return average_precision(ranking.outliers[::-1], ranking.inliers[::-1], balanced=True)
+
+
+@metric(label="AUPR at 1:1, inliers positive", better="higher", kind="detection", chance=0.5)
+def aupr_in_balanced(ranking: Ranking) -> float:
+    """Average precision, in [0, 1], with inliers as positives, the classes weighted to 1:1."""
+    return average_precision(ranking.inliers, ranking.outliers, balanced=True)
+
+
+@metric(label="FPR at 95 % TPR", better="lower", kind="detection", chance=0.95)
+def fpr95_id(ranking: Ranking) -> float:
+    """Share of outliers accepted at the lowest threshold that accepts at least 95 % of inliers.
+
+    The convention of ODIN (arXiv:1706.02690) and of most papers since. Scores equal to the
+    threshold are accepted.
+    """
+    return share_let_in(ranking.inliers, ranking.outliers)
+
+
+@metric(label="inliers flagged at 95 % of outliers", better="lower", kind="detection", chance=0.95)
+def fpr95_ood(ranking: Ranking) -> float:
+    """Share of inliers flagged at the highest threshold that flags at least 95 % of outliers.
+
+    Outliers are the positives here, as in OpenOOD (arXiv:2306.09301). Scores equal to the
+    threshold are flagged.
+    """
+    return share_let_in(ranking.outliers[::-1], ranking.inliers[::-1])
+
+
+def detection(
+    inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray
+) -> dict[str, float]:
+    """Every detection metric by name, plug-ins included, as fractions, from one sort.
+
+    Raises:
+        ValueError: a side is empty, is no vector, or holds NaN or infinite scores.
+    """
+    ranking = Ranking.of(inlier_scores, outlier_scores)
+    found = {name: metric(ranking) for name, metric in of_kind("detection").items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def average_precision(positives: Counts, negatives: Counts, *, balanced: bool) -> float:
@@ -100,66 +155,3 @@ def share_let_in(wanted: Counts, others: Counts) -> float:
     """
     level = np.argmax(20 * wanted.cumsum() >= 19 * wanted.sum())
     return float(others[: level + 1].sum() / others.sum())
-
-
-def detection(
-    inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray
-) -> dict[str, float]:
-    """All seven detection metrics by name, as fractions, from one sort.
-
-    Raises:
-        ValueError: a side is empty, is no vector, or holds NaN or infinite scores.
-    """
-    ranking = Ranking.of(inlier_scores, outlier_scores)
-    return {
-        "auroc": ranking.auroc(),
-        "aupr_out": ranking.aupr_out(),
-        "aupr_in": ranking.aupr_in(),
-        "aupr_out_balanced": ranking.aupr_out(balanced=True),
-        "aupr_in_balanced": ranking.aupr_in(balanced=True),
-        "fpr95_id": ranking.fpr95_id(),
-        "fpr95_ood": ranking.fpr95_ood(),
-    }
-
-
-def auroc(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Area under the ROC curve, in [0, 1], ties counted half; constant scores give exactly 0.5."""
-    return Ranking.of(inlier_scores, outlier_scores).auroc()
-
-
-def aupr_out(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Average precision, in [0, 1], with outliers as positives; depends on the set sizes."""
-    return Ranking.of(inlier_scores, outlier_scores).aupr_out()
-
-
-def aupr_in(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Average precision, in [0, 1], with inliers as positives; depends on the set sizes."""
-    return Ranking.of(inlier_scores, outlier_scores).aupr_in()
-
-
-def aupr_out_balanced(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Average precision, in [0, 1], with outliers as positives, the classes weighted to 1:1."""
-    return Ranking.of(inlier_scores, outlier_scores).aupr_out(balanced=True)
-
-
-def aupr_in_balanced(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Average precision, in [0, 1], with inliers as positives, the classes weighted to 1:1."""
-    return Ranking.of(inlier_scores, outlier_scores).aupr_in(balanced=True)
-
-
-def fpr95_id(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Share of outliers accepted at the lowest threshold that accepts at least 95 % of inliers.
-
-    The convention of ODIN (arXiv:1706.02690) and of most papers since. Scores equal to the
-    threshold are accepted.
-    """
-    return Ranking.of(inlier_scores, outlier_scores).fpr95_id()
-
-
-def fpr95_ood(inlier_scores: Tensor | NDArray, outlier_scores: Tensor | NDArray) -> float:
-    """Share of inliers flagged at the highest threshold that flags at least 95 % of outliers.
-
-    Outliers are the positives here, as in OpenOOD (arXiv:2306.09301). Scores equal to the
-    threshold are flagged.
-    """
-    return Ranking.of(inlier_scores, outlier_scores).fpr95_ood()

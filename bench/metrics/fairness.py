@@ -6,81 +6,108 @@ Throughout: ``p`` (N,) probabilities of the positive class, ``y`` (N,) labels 0 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
-from sklearn.neighbors import NearestNeighbors
 
 from bench.metrics.calibration import BINS
+from bench.metrics.registry import Metric, declared
 
 Vector = NDArray[np.float64]
 LEVEL = 0.95
 
 
 class Binary(NamedTuple):
-    """What is said of some inputs, and what is true."""
+    """Predicted probabilities of the positive class and labels of some inputs."""
 
     p: Vector
     y: Vector
 
 
-def f1(said: Binary, weights: Vector, threshold: float = 0.5) -> Vector:
-    """F1 of the positive class, said above a threshold, (R,); 0 where it is never said nor true."""
-    positive = said.p > threshold
-    hits = weights @ (positive & (said.y == 1))
-    total = weights @ (positive.astype(float) + said.y)
+def f1(predicted: Binary, weights: Vector, threshold: float = 0.5) -> Vector:
+    """F1 of the positive class, (R,), predicted above ``threshold``; 0 where there is none."""
+    positive = predicted.p > threshold
+    hits = weights @ (positive & (predicted.y == 1))
+    total = weights @ (positive.astype(float) + predicted.y)
     return np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
 
 
-def best_threshold(said: Binary) -> float:
-    """Return the threshold above which to say the positive class for the best F1."""
-    if not said.y.any():
+def best_threshold(predicted: Binary) -> float:
+    """Return the threshold of the best F1: above it the positive class is predicted."""
+    from sklearn.metrics import precision_recall_curve
+
+    if not predicted.y.any():
         return 0.5
-    precision, recall, thresholds = precision_recall_curve(said.y, said.p)
+    precision, recall, thresholds = precision_recall_curve(predicted.y, predicted.p)
     score = precision * recall / np.maximum(precision + recall, 1e-12)  # half of F1
     return float(np.nextafter(thresholds[score[:-1].argmax()], 0))  # it counts as above
 
 
-def average_precision(said: Binary, weights: Vector) -> Vector:
+def average_precision(predicted: Binary, weights: Vector) -> Vector:
     """Precision at each positive, averaged, (R,); tied inputs are taken together."""
-    order = np.argsort(-said.p, kind="stable")
-    ranked = -said.p[order]
+    order = np.argsort(-predicted.p, kind="stable")
+    ranked = -predicted.p[order]
     last = np.searchsorted(ranked, ranked, side="right") - 1  # the end of each run of ties
-    weights, positives = weights[:, order], weights[:, order] * said.y[order]
-    found, seen = positives.cumsum(1)[:, last], weights.cumsum(1)[:, last]
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    weights, positives = weights[:, order], weights[:, order] * predicted.y[order]
+    hits, seen = positives.cumsum(1)[:, last], weights.cumsum(1)[:, last]
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
     total = positives.sum(1)
     area = (precision * positives).sum(1)
     return np.divide(area, total, out=np.zeros_like(total), where=total > 0)
 
 
-def ece(said: Binary, weights: Vector) -> Vector:
+def ece(predicted: Binary, weights: Vector) -> Vector:
     """Expected calibration error of the likelier class in 15 equal-width bins, a fraction, (R,)."""
-    confidence = np.maximum(said.p, 1 - said.p)
-    right = (said.p > 0.5) == (said.y == 1)
+    confidence = np.maximum(predicted.p, 1 - predicted.p)
+    right = (predicted.p > 0.5) == (predicted.y == 1)
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = np.eye(BINS)[bin_of] * (confidence - right)[:, None]
     return np.abs(weights @ gaps).sum(1) / weights.sum(1)
 
 
 METRICS = {"f1": f1, "average_precision": average_precision, "ece": ece}
+LABELS = {"f1": "F1", "average_precision": "AP", "ece": "ECE"}
+ENDS = {"": "", "_low": ", low end", "_high": ", high end"}  # of an interval
 
 
-def by_group(said: Binary) -> dict[str, float]:
-    """Every metric of one group."""
-    ones = np.ones((1, len(said.y)))
-    return {name: float(metric(said, ones)[0]) for name, metric in METRICS.items()}
+def _gap(metric: str, change: str, end: str) -> Metric:
+    of = " against standard" if change else ""
+    percent: dict[str, Any] = {"unit": "%", "digits": 1, "scale": 100.0}
+    return declared(  # no direction: a gap below 0 serves the others worse
+        f"{metric}_gap{change}{end}", f"{LABELS[metric]} gap{of}{ENDS[end]}",
+        kind="fairness", **(percent if metric == "ece" else {}),
+    )  # fmt: skip
+
+
+DECLARED = (
+    declared("f1", "F1", kind="fairness", better="higher"),
+    declared("average_precision", "AP", kind="fairness", better="higher"),
+    declared("positives", "share positive", kind="fairness"),
+    declared("answered_positive", "share predicted positive", kind="fairness"),
+    declared("consistency", "consistency", kind="fairness", better="higher"),
+    declared("discrimination", "discrimination", kind="fairness", better="lower"),
+    declared("accuracy_minus_discrimination", "accuracy - discrimination", kind="fairness",
+             better="higher"),
+    declared("threshold", "threshold", kind="fairness"),
+    *(_gap(*parts) for parts in product(METRICS, ("", "_change"), ENDS)),
+)  # fmt: skip
+
+
+def by_group(predicted: Binary) -> dict[str, float]:
+    """Return F1, average precision and ECE of one group, by name."""
+    ones = np.ones((1, len(predicted.y)))
+    return {name: float(metric(predicted, ones)[0]) for name, metric in METRICS.items()}
 
 
 def gaps(members: Binary, others: Binary, weights: tuple[Vector, Vector]) -> dict[str, Vector]:
     """By how much members are served worse than others, (R,) for each metric."""
-    found = {}
+    worse = {}
     for name, metric in METRICS.items():
         gap = metric(others, weights[1]) - metric(members, weights[0])
-        found[name] = -gap if name == "ece" else gap  # a lower calibration error is better
-    return found
+        worse[name] = -gap if name == "ece" else gap  # a lower calibration error is better
+    return worse
 
 
 def resamples(sizes: tuple[int, int], *, seed: int, repeats: int = 1000) -> tuple[Vector, Vector]:
@@ -116,7 +143,9 @@ def consistency(p: Vector, neighbours: NDArray[np.int64]) -> float:
 
 def nearest(x: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Rows of the k nearest other inputs of each, by Euclidean distance, (N, F) -> (N, k)."""
-    found = NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x, return_distance=False)
-    own = found == np.arange(len(x))[:, None]
+    from sklearn.neighbors import NearestNeighbors
+
+    rows = NearestNeighbors(n_neighbors=k + 1).fit(x).kneighbors(x, return_distance=False)
+    own = rows == np.arange(len(x))[:, None]
     own[~own.any(1), -1] = True  # a twin came first: drop the farthest instead
-    return found[~own].reshape(len(x), k)
+    return rows[~own].reshape(len(x), k)

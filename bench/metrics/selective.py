@@ -8,26 +8,27 @@ uncertainties every order is as likely, and each number here is the expected val
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bench.metrics.detection import Vector, as_vector, auroc
+from bench.metrics.detection import Ranking, Vector, as_vector, auroc
+from bench.metrics.registry import metric, of_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def misclassification(
-    uncertainty: Tensor | NDArray, errors: Tensor | NDArray
-) -> dict[str, float | None]:
-    """All metrics of this module by name, for answers that are right or wrong."""
-    return {
-        "misclassification_auroc": misclassification_auroc(uncertainty, errors),
-        "aurc": aurc(uncertainty, errors),
-        "e_aurc": e_aurc(uncertainty, errors),
-        "augrc": augrc(uncertainty, errors),
-        "risk_at_80": risk_at_80(uncertainty, errors),
+def misclassification(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> dict[str, float]:
+    """Every misclassification metric by name, plug-ins included; undefined ones are left out."""
+    found = {
+        name: metric(uncertainty, errors) for name, metric in of_kind("misclassification").items()
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
+@metric(label="AUROC of wrong answers", better="higher", kind="misclassification", chance=0.5)
 def misclassification_auroc(
     uncertainty: Tensor | NDArray, errors: Tensor | NDArray
 ) -> float | None:
@@ -43,9 +44,10 @@ def misclassification_auroc(
         raise ValueError("misclassification_auroc needs errors of 0 or 1; flatten the targets")
     if wrong.min() == wrong.max():
         return None
-    return auroc(unsure[wrong == 0], unsure[wrong == 1])
+    return auroc(Ranking.of(unsure[wrong == 0], unsure[wrong == 1]))
 
 
+@metric(label="AURC", better="lower", kind="misclassification")
 def aurc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     """Area under the risk-coverage curve, in [0, 1], lower is better; both (N,).
 
@@ -55,6 +57,7 @@ def aurc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     return _area(_ranked_errors(uncertainty, errors))
 
 
+@metric(label="excess AURC", better="lower", kind="misclassification")
 def e_aurc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     """AURC in excess of that of the best ranking of the same errors; 0 is perfect; both (N,).
 
@@ -66,6 +69,7 @@ def e_aurc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     return _area(ranked) - _area(best)
 
 
+@metric(label="AUGRC", better="lower", kind="misclassification")
 def augrc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     """Area under the generalised risk-coverage curve, in [0, 0.5], lower is better; both (N,).
 
@@ -78,6 +82,7 @@ def augrc(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     return float((ranked.cumsum() - ranked / 2).sum() / n**2)
 
 
+@metric(label="risk at 80 % coverage", better="lower", kind="misclassification")
 def risk_at_80(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float:
     """Mean error of the most certain 80 % of inputs (rounded up), in [0, 1]; both (N,)."""
     ranked = _ranked_errors(uncertainty, errors)

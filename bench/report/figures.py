@@ -1,48 +1,32 @@
-"""Figures of rows and curves: bars for each scenario (`draw`), and the paper's (`draw_all`).
+"""The figures of a report: planned from rows and curves, drawn by processes side by side.
 
-The paper's figures are one module a kind, in `plots`; how all look is in `style`.
+Each kind of figures is one module in `plots`, or in a plug-in; `style` is how all of them look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import pickle
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from bench import plugins
+from bench.report import GALLERY, formats, style
+from bench.report.frames import ResultGroup
+from bench.report.plots import Drawing, Material, Place, kinds
+from bench.report.style import MOST, look, palette
+from bench.store.curves import CurveFile, read_all
+from bench.store.files import write
+from bench.store.records import RANKED_BY
 
-from bench.report import formats, stats
-from bench.report.frames import Board, board_of, boards, seeds
-from bench.report.leaderboard import COLUMNS, DETECTION, Column
-from bench.report.plots import Draw, Material, answers, cost, heatmap, ranks, shift, sweep
-from bench.report.style import MOST, PAGE, WIDTH, Palette, canvas, look, palette, saved
-from bench.store.rows import read_all
-
-if TYPE_CHECKING:  # seaborn takes two seconds: a report without figures does not wait for it
-    from matplotlib.axes import Axes
-
-Curves = dict[tuple[Any, ...], dict[str, Any]]  # owner -> record of `bench.curves`
-KINDS: list[Draw] = [heatmap.draw, sweep.draw, shift.draw, answers.draw, ranks.draw, cost.draw]
-GALLERY = "paper/figures.md"
+FEW = 6  # figures that one process draws before another one has started
 NO_CURVES = (
     "no curves, so neither ROC, risk-coverage, reliability nor histograms; "
     "the same `bench run` again makes them from cached predictions"
 )
-CHANCE = 0.5
-LONG = 24  # letters of a method's name that leave too little of a column
-CAPTION = (
-    "Bars: mean over views and seeds, AUROC as gain over chance (0.5); lines: standard deviation "
-    "over seeds; dots: single views. A dash: not complete.\n"
-)
-MEASURED = {  # what to draw where nothing is detected
-    "clean": [Column("accuracy", "clean", "accuracy"), Column("ECE", "clean", "ece")],
-    "cost": [
-        Column("fit, seconds", "cost", "fit_seconds"),
-        Column("cost / standard", "cost", "ratio_to_standard"),
-    ],
-}
-
-
 MANY = f"Lines show at most {MOST} methods: of more, those without parameters.\n"
 SINGLE = {  # what `bench draw` writes -> caption
     "decoded": "Test inputs decoded from every layer, with the class and probability that the "
@@ -54,136 +38,122 @@ SINGLE = {  # what `bench draw` writes -> caption
 }
 
 
-def write_gallery(
-    records: list[dict[str, Any]], folders: Sequence[Path], results: Path
-) -> list[str]:
-    """Draw the paper's figures, and a page that shows them; return a line for each left out."""
-    drawn, notes = draw_all(records, folders, results / "figures")
-    drawn += single_inputs(results / "figures")
-    pictures = [f"![{name}](../figures/{name}.png)\n\n{text}\n" for name, text in drawn]
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A figure of a report: its file under ``figures``, and where it is shown."""
+
+    group: ResultGroup
+    place: Place
+    drawing: Drawing
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return f"{self.drawing.name}-{self.group.stem}"
+
+    @property
+    def markdown(self) -> str:
+        """The picture with its caption, for a page beside the folder of figures."""
+        return f"![{self.drawing.name} on {self.group.title}](figures/{self.name}.png)\n\n" + (
+            f"{formats.markdown_escape(self.drawing.caption)}\n"
+        )
+
+
+def plan(
+    groups: Sequence[ResultGroup], folders: Sequence[Path], *, paper: bool = True,
+    score: str = RANKED_BY,
+) -> tuple[list[Figure], list[str]]:  # fmt: skip
+    """Return the figures of every group of results, and a line for each that cannot be drawn.
+
+    Args:
+        groups: the results.
+        folders: results folders with the curves that belong to them.
+        paper: also plan the figures that are shown on the paper's page alone.
+        score: inputs are ranked by it.
+    """
+    colours = palette({method for group in groups for method in group.methods})
+    read = [curves for folder in folders if paper for curves in read_all(folder / "curves")[0]]
+    materials = [Material(group, colours, score, belonging(group, read)) for group in groups]
+    figures = [
+        Figure(material.group, kind.place, drawing)
+        for material in materials
+        for kind in kinds()
+        if paper or kind.place == "report"
+        for drawing in kind.draw(material)
+    ]
+    notes = [f"{m.group.title}: {NO_CURVES}" for m in materials if paper and not m.curves]
+    return figures, notes
+
+
+def belonging(group: ResultGroup, curves: Iterable[CurveFile]) -> list[CurveFile]:
+    """Return the curves that were made with the very rows of a group."""
+    known = {(r.method, r.dataset, r.scenario, r.seed, r.key) for r in group.records}
+    return [c for c in curves if (c.method, c.dataset, c.scenario, c.seed, c.row) in known]
+
+
+def draw(figures: Sequence[Figure], out: Path) -> Iterator[None]:
+    """Start to draw figures into ``out``, as PNG and PDF; exhaust the iterator to wait for them.
+
+    A figure is left alone whose files were drawn from the same numbers by the same code.
+    """
+    import joblib
+
+    out.mkdir(parents=True, exist_ok=True)
+    stale = [
+        (figure, digest)
+        for figure in figures
+        if style.digest_of(out / f"{figure.name}.png") != (digest := fingerprint(figure.drawing))
+        or not (out / f"{figure.name}.pdf").exists()
+    ]
+    workers = min(joblib.cpu_count(), -(-len(stale) // FEW))
+    tasks = (
+        joblib.delayed(_write)(pickle.dumps(figure.drawing.draw), out / figure.name, digest)
+        for figure, digest in stale
+    )
+    return iter(joblib.Parallel(max(workers, 1), return_as="generator_unordered")(tasks))
+
+
+def _write(drawing: bytes, stem: Path, digest: str) -> None:
+    """Draw one figure and write its files; the PNG, which has the fingerprint, comes last."""
+    plugins.modules()  # a worker has not imported them, and a drawing may be defined there
+    with look():
+        files = style.saved(pickle.loads(drawing)(), digest=digest)
+    for ending in ("pdf", "png"):
+        write(stem.with_name(f"{stem.name}.{ending}"), files[ending])
+
+
+def fingerprint(drawing: Drawing) -> str:
+    """Return a digest of all that a drawing depends on: its numbers, its code and matplotlib."""
+    import joblib
+    import matplotlib
+
+    source = sys.modules[drawing.draw.func.__module__].__file__ or ""
+    parts = [joblib.hash(drawing.draw), *map(_code, (source, style.__file__))]
+    return sha256("".join([*parts, matplotlib.__version__]).encode()).hexdigest()[:16]
+
+
+@cache
+def _code(path: str) -> str:
+    return sha256(Path(path).read_bytes()).hexdigest() if path else ""
+
+
+def write_gallery(figures: Sequence[Figure], notes: Sequence[str], results: Path) -> None:
+    """Write the page that shows the paper's figures, and those of single inputs."""
+    shown = [
+        (figure.name, f"{figure.group.title}. {figure.drawing.caption}")
+        for figure in figures
+        if figure.place == "paper"
+    ]
+    shown += single_inputs(results / "figures")
+    pictures = [f"![{name}](../figures/{name}.png)\n\n{text}\n" for name, text in shown]
     left_out = [f"- {formats.markdown_escape(note)}" for note in notes]
-    formats.write(results / GALLERY, "\n".join(["# Figures\n", MANY, *pictures, *left_out, ""]))
-    return notes
+    write(results / GALLERY, "\n".join(["# Figures\n", MANY, *pictures, *left_out, ""]))
 
 
 def single_inputs(folder: Path) -> list[tuple[str, str]]:
-    """(name, caption) of each figure that `bench draw` left in a folder."""
+    """Return (name, caption) of each figure that `bench draw` left in a folder."""
     return [
         (file.stem, caption)
         for kind, caption in SINGLE.items()
         for file in sorted(folder.glob(f"{kind}-*.png"))
     ]
-
-
-def draw_all(
-    records: list[dict[str, Any]], folders: Sequence[Path], out: Path
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """Draw the paper's figures of every board into ``out``, as PNG and PDF.
-
-    Args:
-        records: rows, as `bench.report.frames.load` gives them.
-        folders: results folders with the curves that belong to them.
-        out: where the files go, each named after its figure.
-
-    Returns:
-        (name, caption) of each figure, and a line for each one that cannot be drawn.
-    """
-    import joblib
-
-    colours = palette({record["method"] for record in records})
-    curves = belonging(records, (c for f in folders for c in read_all(f / "curves")[0]))
-    given = [_material(board, records, curves, colours) for board in boards(records)]
-    # Boards side by side, for drawing takes seconds; each process loads seaborn once.
-    drawn = joblib.Parallel(n_jobs=min(len(given), joblib.cpu_count()))(
-        joblib.delayed(_drawn)(one, out) for one in given
-    )
-    notes = [f"{one.board.title}: {NO_CURVES}" for one in given if not one.curves]
-    return [entry for board in drawn for entry in board], notes
-
-
-def _material(
-    board: Board, records: list[dict[str, Any]], curves: Curves, colours: Palette
-) -> Material:
-    mine = [record for record in records if is_of(record, board)]
-    params = {record["method"]: record.get("params") or {} for record in mine}
-    own = [curves[_owner(record)] for record in mine if _owner(record) in curves]
-    return Material(board, colours, params, own)
-
-
-def _drawn(given: Material, out: Path) -> list[tuple[str, str]]:
-    """Draw every kind of figure of one board; return their names and captions."""
-    found = []
-    with look():
-        for drawing in (drawing for kind in KINDS for drawing in kind(given)):
-            name = f"{drawing.name}-{given.board.stem}"
-            for ending, content in saved(drawing.figure).items():
-                formats.write(out / f"{name}.{ending}", content)
-            found.append((name, f"{given.board.title}. {drawing.caption}"))
-    return found
-
-
-def is_of(record: dict[str, Any], board: Board) -> bool:
-    """Tell whether a record's numbers stand on a board."""
-    about = (board_of(record["dataset"]), record.get("preset") or "unknown")
-    where = record.get("device") or "unknown device"
-    return (*about, where) == (board.dataset, board.preset, board.device)
-
-
-def _owner(record: dict[str, Any]) -> tuple[Any, ...]:
-    """The rows that a record holds or, for curves, belongs to."""
-    return record["method"], record["scenario"], record.get("row", record.get("key"))
-
-
-def belonging(records: Iterable[dict[str, Any]], curves: Iterable[dict[str, Any]]) -> Curves:
-    """The curves that were made with the very rows given, by these."""
-    known = {_owner(record) for record in records}
-    return {_owner(c): c for c in curves if "method" in c and _owner(c) in known}
-
-
-def draw(frame: pd.DataFrame, scenario: str, colours: Palette) -> dict[str, bytes]:
-    """The figure of one scenario as {"png": …, "pdf": …}; empty if there is nothing to draw."""
-    wanted = MEASURED.get(scenario) or [c for c in COLUMNS if c.scenario == scenario]
-    panels = [c for c in wanted or [Column(scenario, scenario)] if len(c.lines(frame))]
-    if not panels:
-        return {}
-    with look():
-        methods = frame["method"].unique()
-        width = PAGE if max(map(len, methods)) > LONG else WIDTH
-        figure = canvas(0.75 + 0.17 * len(methods), width=width)
-        alike = panels[0].metric == DETECTION  # lengths can be compared across these panels
-        axes = figure.subplots(1, len(panels), sharex=alike, sharey=True, squeeze=False)[0]
-        for axis, column in zip(axes, panels, strict=True):
-            _bars(axis, column, frame, colours)
-        return saved(figure)
-
-
-def _bars(axis: Axes, column: Column, frame: pd.DataFrame, colours: Palette) -> None:
-    """Draw one panel; a method that lacks anything has a dash instead of a bar."""
-    import seaborn as sns
-
-    methods = sorted(frame["method"].unique())
-    start = CHANCE if column.metric == DETECTION else 0.0  # a bar is what is gained over chance
-    values = stats.grid(column.lines(frame), methods, seeds(frame, column.scenario)) - start
-    per_seed = stats.over_cells(values)
-    place = {"x": "value", "y": "method", "order": methods, "ax": axis}
-    sns.barplot(
-        _tidy(per_seed.dropna()), **place, hue="method", palette=colours, saturation=1,
-        linewidth=0, errorbar="sd", capsize=0.3, err_kws={"linewidth": 0.8, "color": "black"},
-    )  # fmt: skip
-    if values.shape[1] > 1:
-        views = _tidy(stats.over_seeds(values))  # jitter would be random: other bytes each time
-        sns.stripplot(
-            views, **place, jitter=False, size=2, color="white", edgecolor="black", linewidth=0.4
-        )
-    for name in per_seed.index[per_seed.isna().any(axis=1)]:
-        axis.text(0, name, " –", va="center")
-    axis.axvline(0, color="black", linewidth=0.6)
-    axis.set(title=column.label, xlabel="AUROC" if column.metric == DETECTION else "", ylabel="")
-    axis.locator_params(axis="x", nbins=4)
-    axis.xaxis.set_major_formatter(lambda gain, _: f"{start + gain:g}")
-    sns.despine(ax=axis, left=True)
-
-
-def _tidy(table: pd.DataFrame) -> pd.DataFrame:
-    """One line for each number of a table of methods."""
-    return table.melt(ignore_index=False).reset_index()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,9 +57,26 @@ def tex_bold(text: str) -> str:
     return rf"\textbf{{{tex_escape(text)}}}"
 
 
+MARKDOWN = {"&": "&amp;", "<": "&lt;", "|": r"\|", "*": r"\*", "\\": "&#92;"}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins with one
+
+
 def markdown_escape(text: str) -> str:
-    """Text that Markdown prints as it stands, in a table too."""
-    return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;").replace("*", r"\*")
+    """Text that Markdown prints as it stands, in a table too: no link, no tag, no markup."""
+    letters = (MARKDOWN.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(letters).replace("](", "]&#40;")
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as CSV; text that a spreadsheet would run as a formula gets an apostrophe first."""
+    words = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    risky = [name for name in words if any(_no_formula(x) != x for x in table[name].unique())]
+    safe = table.assign(**{name: table[name].map(_no_formula) for name in risky})
+    return safe.rename(columns=_no_formula).to_csv(index=False)
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def markdown_bold(text: str) -> str:
@@ -100,7 +118,8 @@ def latex(
 def markdown(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> str:
     """A pipe table with its caption and notes; the cells are Markdown already."""
     rules = ["---" if name in TEXT else "---:" for name in table.columns]
-    rows = [list(table.columns), rules, *table.itertuples(index=False)]
+    heads = [markdown_escape(name) for name in table.columns]
+    rows = [heads, rules, *table.itertuples(index=False)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     listed = [f"- {markdown_escape(note)}" for note in notes]
     return "\n".join([*lines, "", markdown_escape(caption), *([""] if listed else []), *listed, ""])

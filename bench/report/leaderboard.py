@@ -1,79 +1,115 @@
-"""The leaderboard: methods against the scenarios, with ranks and what is distinguishable."""
+"""The leaderboard: methods against the headlines of scenarios, with ranks and what is best.
+
+Columns come from the records: each scenario declares its headlines, each metric its direction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from bench.report import stats
 from bench.report.formats import in_words, number
-from bench.report.frames import fit_seconds, gaps, headline_scores, seeds
+from bench.report.frames import Array, Measurements, ResultGroup, gaps, shared
+from bench.report.stats import Mask, Ranking
+from bench.store.records import DETECTION, OWN, RANKED_BY, Headline, MetricSpec
 
 Notes = dict[str, dict[str, list[str]]]  # method -> reason -> where
-Better = Literal["higher", "lower", ""]
-DETECTION = "auroc"
+ACCURATE = 0.9  # of the best accuracy: what is right less often is the best of nothing else
+FIT = MetricSpec("fit_seconds", "fit", "s", digits=1)  # no direction: chance would always win
 
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity of the leaderboard: the mean of a metric over the views it selects."""
+    """One quantity of one scenario: the mean of a metric over the cells it selects."""
 
-    label: str
-    scenario: str = ""
-    metric: str = DETECTION
-    group: str = ""
-    view: str = ""
-    better: Better = "higher"
-    digits: int = 3
-    scale: float = 1.0
+    scenario: str
+    headline: Headline
+    spec: MetricSpec
+    ambiguous: bool = False  # whether another scenario has a headline of the same label
 
-    def lines(self, frame: pd.DataFrame, score: str = "") -> pd.DataFrame:
-        """The lines of one board that count, by ``score`` or each method's headline score."""
-        wanted = frame["answer"] if self.metric != DETECTION else score or frame["headline"]
-        keep = (frame["scenario"] == self.scenario) & (frame["metric"] == self.metric)
-        keep &= (frame["score"] == wanted) | frame["score"].isna()  # a cost has no score
-        for name in ("group", "view"):
-            if value := getattr(self, name):
-                keep &= frame[name] == value
-        return frame[keep]
+    @property
+    def label(self) -> str:
+        """Heading, with the unit, and with the scenario where another has the same heading."""
+        unit = "" if self.spec.kind == "detection" else self.spec.unit
+        of = self.scenario if self.ambiguous else ""
+        return f"{self.headline.label} {unit}".strip() + (f" ({of})" if of else "")
+
+    def cells(self, part: Measurements) -> list[int]:
+        """Places of its cells that are compared, or of all its cells where none is."""
+        wanted = [
+            i for i, cell in enumerate(part.cells)
+            if self.headline.view in ("", cell.view) and self.headline.group in ("", cell.group)
+        ]  # fmt: skip
+        return [i for i in wanted if part.common[i]] or wanted
+
+    def values(self, group: ResultGroup, score: str = RANKED_BY) -> Array:
+        """Its values in the unit of the rows, (M, S, cells); NaN where there is none."""
+        part = group.measurements[self.scenario]
+        found = part.values(self.spec, score, only=self.headline.score)
+        return found[:, :, self.cells(part)]
+
+    def grid(self, group: ResultGroup, score: str = RANKED_BY) -> pd.DataFrame:
+        """The same as a frame: rows (method, seed), columns (view, severity)."""
+        part = group.measurements[self.scenario]
+        values = self.values(group, score)
+        cells = [part.cells[i][:2] for i in self.cells(part)]
+        rows = pd.MultiIndex.from_product([group.methods, part.seeds], names=["method", "seed"])
+        columns = pd.MultiIndex.from_tuples(cells, names=["view", "severity"]) if cells else []
+        return pd.DataFrame(values.reshape(len(rows), len(cells)), rows, columns)
 
 
-COLUMNS = [
-    Column("near", "cross_dataset", group="near"),
-    Column("far", "cross_dataset", group="far"),
-    Column("corruption", "corruption"),
-    Column("FGSM", "adversarial", view="fgsm"),
-    Column("FGSM transfer", "adversarial", view="fgsm_transfer"),
-    Column("held out", "heldout"),
-    Column("accuracy", "clean", "accuracy"),
-    Column("ECE %", "clean", "ece", better="lower", digits=1, scale=100.0),
-]
-FIT = Column("fit s", better="", digits=1)  # chance would always win: nothing in bold
+def columns(group: ResultGroup, *, board: bool = True) -> list[Column]:
+    """The headlines of a group with a number, in the order of their columns.
+
+    With ``board``, without those that only a scenario's own table has.
+    """
+    found = []
+    for scenario, headline in group.headlines:
+        spec = group.specs.get(headline.metric)
+        if spec is None or (board and not headline.board):
+            continue
+        column = Column(scenario, headline, spec)
+        if column.cells(group.measurements[scenario]) and _has_numbers(column, group):
+            found.append(column)
+    counts = Counter(column.label for column in found)
+    return [replace(c, ambiguous=counts[c.label] > 1) for c in found]
 
 
-def shifts(frame: pd.DataFrame, score: str = "") -> list[Column]:
-    """What is detected on a board: columns named above, then other scenarios by their own names."""
-    named = [column for column in COLUMNS if column.metric == DETECTION]
-    detected = set(frame.loc[frame["metric"] == DETECTION, "scenario"])
-    others = sorted(detected - {column.scenario for column in COLUMNS})
-    named += [Column(scenario.replace("_", " "), scenario) for scenario in others]
-    return [column for column in named if len(column.lines(frame, score))]
+def _has_numbers(column: Column, group: ResultGroup) -> bool:
+    part = group.measurements[column.scenario]
+    if column.spec.name not in part.metrics:
+        return False
+    array = part.array[:, part.metrics.index(column.spec.name)]
+    return not np.isnan(array[..., column.cells(part)]).all()
+
+
+def shifts(group: ResultGroup) -> list[Column]:
+    """The columns of what is detected."""
+    return [c for c in columns(group) if c.spec.kind == "detection" and not c.headline.score]
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Numbers of one board, best rank first; ``rank`` is NaN for a method that lacks a cell."""
+    """Numbers of one group, best rank first; ``rank`` is NaN for a method that lacks a cell.
+
+    ``mean`` and ``std`` have the printed unit; ``best`` is label -> methods in bold.
+    """
 
     columns: list[Column]
+    specs: dict[str, MetricSpec]  # by label, the seconds of the fits included
+    by: str
     score: pd.Series
     rank: pd.Series
+    ranking: Ranking
     mean: pd.DataFrame
     std: pd.DataFrame
-    best: dict[str, set[str]]  # label -> methods in bold
+    best: dict[str, set[str]]
     caption: str
     notes: list[str]
 
@@ -82,18 +118,19 @@ class Leaderboard:
     ) -> pd.DataFrame:
         """Cells as they are printed, the best through ``bold`` and the others through ``plain``."""
 
-        def mark(label: str, cells: list[str]) -> list[str]:
+        def styled(label: str, cells: list[str]) -> list[str]:
             chosen = self.best.get(label, set())
             pairs = zip(self.rank.index, cells, strict=True)
             return [(bold if name in chosen else plain)(cell) for name, cell in pairs]
 
-        table = {"rank": mark("rank", [number(value, digits=2) for value in self.rank])}
+        table = {"rank": styled("rank", [number(value, digits=2) for value in self.rank])}
         table["method"] = [plain(name) for name in self.rank.index]
-        table["score"] = [plain(in_words(name)) for name in self.score]
-        for column in self.columns:
-            pairs = zip(self.mean[column.label], self.std[column.label], strict=True)
-            cells = [number(mean, std, column.digits) for mean, std in pairs]
-            table[column.label] = mark(column.label, cells)
+        if self.by == OWN:  # else it is the same for all, and in the caption
+            table["score"] = [plain(in_words(name)) for name in self.score]
+        for label, spec in self.specs.items():
+            pairs = zip(self.mean[label], self.std[label], strict=True)
+            cells = [number(mean, std, spec.digits) for mean, std in pairs]
+            table[label] = styled(label, cells)
         return pd.DataFrame(table)
 
     def numbers(self) -> pd.DataFrame:
@@ -104,58 +141,121 @@ class Leaderboard:
         return table.round(6).rename_axis("method").reset_index()
 
 
-def leaderboard_frame(
-    frame: pd.DataFrame, bold: Callable[[str], str] = str, score: str = ""
-) -> pd.DataFrame:
-    """The leaderboard of one board's lines as printed strings, for a console."""
-    return leaderboard(frame, score).text(bold)
+def ranked_cells(group: ResultGroup, score: str, metric: str = DETECTION) -> dict[str, Array]:
+    """Values of the cells that ranks are over, by scenario, (M, S, cells).
+
+    Those are the cells of fits on the whole data set that at least half of the methods have, of
+    all methods for which anything is detected: a small experiment takes nobody's rank.
+    """
+    parts = {name: group.measurements[name] for name in group.detecting}
+    if not parts or metric not in group.specs:
+        return {}
+    present = np.hstack([part.present for part in parts.values()])
+    whole = [not cell.variant for part in parts.values() for cell in part.cells]
+    chosen = shared(group.methods, present) & np.array(whole)
+    found, start = {}, 0
+    for name, part in parts.items():
+        mine = chosen[start : start + len(part.cells)]
+        start += len(part.cells)
+        if mine.any():
+            found[name] = part.values(group.specs[metric], score)[:, :, mine]
+    return found
 
 
-def leaderboard(frame: pd.DataFrame, score: str = "") -> Leaderboard:
-    """The leaderboard of one board's lines, by ``score`` or each method's headline score."""
-    methods = sorted(frame["method"].unique())
-    notes: Notes = {}
-    whole = frame[frame["variant"] == ""]  # a variant has other fits, made for few methods
-    ranks = stats.cell_ranks(_detection(whole, methods, score, notes))
-    rank = ranks.mean(axis=1).reindex(methods).sort_values(kind="stable")
-    per_seed, best = {}, {"rank": _best_ranks(ranks)}
-    for column in [*shifts(frame, score), *(c for c in COLUMNS if c.metric != DETECTION)]:
-        lines = column.lines(frame, score)
-        if lines.empty or (score and column.metric != DETECTION):
-            continue
-        values = stats.grid(lines, methods, seeds(frame, column.scenario))
-        _note(notes, gaps(frame, column.scenario, values))
-        per_seed[column] = stats.over_cells(values) * column.scale
-        best[column.label] = stats.best(per_seed[column], higher=column.better == "higher")
-    if not score:
-        per_seed[FIT] = fit_seconds(frame, methods)
-    pairs = {column.label: stats.mean_and_std(values) for column, values in per_seed.items()}
+def overall_ranking(group: ResultGroup, score: str, metric: str = DETECTION) -> Ranking:
+    """The ranking of a group's methods over all cells that are compared."""
+    cells = [values.mean(axis=1) for values in ranked_cells(group, score, metric).values()]
+    table = np.hstack(cells) if cells else np.empty((len(group.methods), 0))
+    higher = metric not in group.specs or group.specs[metric].better != "lower"
+    return stats.ranking(table, higher=higher)
+
+
+def accurate(group: ResultGroup) -> Mask:
+    """Which methods are right nearly as often as the best on clean inputs, (M,)."""
+    spec = group.specs.get("accuracy")
+    found = [c for c in columns(group) if c.spec is spec]
+    if spec is None or not found:
+        return np.ones(len(group.methods), dtype=bool)
+    accuracy = found[0].values(group).mean(axis=(1, 2))
+    return ~(accuracy < ACCURATE * np.nanmax(accuracy, initial=0))
+
+
+@lru_cache(maxsize=64)
+def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
+    """The leaderboard of a group by one score, or by each method's own (`OWN`)."""
+    methods, notes = group.methods, Notes()
+    ranking = overall_ranking(group, score)
+    order = pd.Series(ranking.mean, methods).sort_values(kind="stable").index
+    for name, values in ranked_cells(group, score).items():
+        part = group.measurements[name]
+        _note(notes, gaps(part, values, _cells_of(group, name)))
+    best = {"rank": {name for name, at in zip(methods, ranking.best, strict=True) if at}}
+    mean, std, specs = {}, {}, {}
+    shown = columns(group)
+    for column in shown:
+        part, values = group.measurements[column.scenario], column.values(group, score)
+        _note(notes, gaps(part, values, column.cells(part)))
+        per_seed = values.mean(axis=2, keepdims=True)
+        calibrated = column.spec.kind == "answer" and column.spec.name != "accuracy"
+        eligible = accurate(group)[:, None] if calibrated else None
+        chosen = stats.best(per_seed, [column.spec], eligible)[:, 0]
+        best[column.label] = {name for name, at in zip(methods, chosen, strict=True) if at}
+        (mean[column.label], std[column.label]) = (
+            x[:, 0] for x in stats.mean_and_std(per_seed * column.spec.scale)
+        )
+        specs[column.label] = column.spec
+    seconds = group.fit_seconds.to_numpy()[:, :, None]
+    mean[FIT.heading], std[FIT.heading] = (x[:, 0] for x in stats.mean_and_std(seconds))
     return Leaderboard(
-        columns=list(per_seed),
-        score=headline_scores(frame, score).reindex(rank.index),
-        rank=rank,
-        mean=pd.DataFrame({label: mean for label, (mean, _) in pairs.items()}, rank.index),
-        std=pd.DataFrame({label: std for label, (_, std) in pairs.items()}, rank.index),
-        best=best,
-        caption=_caption(frame, score) + _caption_of_ranks(ranks),
-        notes=[_footnote(*note) for note in sorted(notes.items())],
-    )
+        columns=shown, specs=specs | {FIT.heading: FIT}, by=score,
+        score=pd.Series({name: group.own[name] if score == OWN else score for name in order}),
+        rank=pd.Series(ranking.mean, methods).reindex(order), ranking=ranking,
+        mean=pd.DataFrame(mean, methods).reindex(order),
+        std=pd.DataFrame(std, methods).reindex(order), best=best,
+        caption=_caption(group, score) + _caption_of_ranks(ranking),
+        notes=[*(_footnote(*note) for note in sorted(notes.items())), *left_out(group)],
+    )  # fmt: skip
 
 
-def _detection(frame: pd.DataFrame, methods: list[str], score: str, notes: Notes) -> pd.DataFrame:
-    """AUROC, (methods, cells of all scenarios), noting what is absent; mean over the seeds."""
-    cells = {}
-    for scenario in sorted(frame.loc[frame["metric"] == DETECTION, "scenario"].unique()):
-        lines = Column("", scenario).lines(frame, score)
-        values = stats.grid(lines, methods, seeds(frame, scenario))
-        _note(notes, gaps(frame, scenario, values))
-        cells[scenario] = stats.over_seeds(values)
-    return pd.concat(cells, axis=1) if cells else pd.DataFrame(index=methods)
+def _cells_of(group: ResultGroup, scenario: str) -> list[int]:
+    """Places of the cells of one scenario that ranks are over."""
+    parts = [group.measurements[name] for name in group.detecting]
+    chosen = shared(group.methods, np.hstack([part.present for part in parts]))
+    start = sum(len(p.cells) for p in parts[: group.detecting.index(scenario)])
+    part = group.measurements[scenario]
+    return [i for i, cell in enumerate(part.cells) if chosen[start + i] and not cell.variant]
 
 
-def _note(notes: Notes, found: list[tuple[str, str, str]]) -> None:
+def left_out(group: ResultGroup) -> list[str]:
+    """What few methods have, so that means and ranks are without it, a line each."""
+    lines = []
+    for name in group.detecting:
+        part = group.measurements[name]
+        ranked = set(_cells_of(group, name))
+        whole = {i for i, cell in enumerate(part.cells) if not cell.variant}
+        if whole and not ranked:
+            who = [m for m, row in zip(part.methods, part.present, strict=True) if row.any()]
+            lines.append(f"{name}: not ranked, only {_listed(who)} ran it")
+        rare = [i for i in range(len(part.cells)) if not part.common[i]]
+        if rare:
+            views = dict.fromkeys(part.cells[i].view for i in rare)
+            lines.append(f"{name}: left out {_listed(views)}, which most methods lack")
+    for name, part in group.measurements.items():
+        if extra := [seed for seed in part.all_seeds if seed not in part.seeds]:
+            seeds = ", ".join(map(str, extra))
+            lines.append(f"{name}: left out seed {seeds}, which most methods lack")
+    return lines
+
+
+def _listed(names: Iterable[str], most: int = 5) -> str:
+    names = list(names)
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _note(notes: Notes, reasons: list[tuple[str, str, str]]) -> None:
     """Add reasons, each with the places it holds for."""
-    for method, why, where in found:
+    for method, why, where in reasons:
         places = notes.setdefault(method, {}).setdefault(why, [])
         places += [where] if where not in places else []
 
@@ -164,35 +264,36 @@ def _footnote(method: str, reasons: dict[str, list[str]]) -> str:
     return f"{method}: " + "; ".join(f"{why} ({', '.join(of)})" for why, of in reasons.items())
 
 
-def _best_ranks(ranks: pd.DataFrame) -> set[str]:
-    """The lowest mean rank and those within the critical difference of it."""
-    means = ranks.mean(axis=1)
-    difference = stats.critical_difference(*ranks.shape)
-    return set(means.index[means <= means.min() + np.nan_to_num(difference)])
+def by_words(score: str) -> str:
+    """A score in words, behind "by"."""
+    return "each method's own score" if score == OWN else in_words(score)
 
 
-def _caption(frame: pd.DataFrame, score: str) -> str:
+def _caption(group: ResultGroup, score: str) -> str:
     """What is averaged over what, and what bold means."""
-    of_each = frame.groupby("scenario")["seed"].nunique()
-    many, fewest = of_each.max(), of_each.min()
-    by = f"by {in_words(score)}" if score else "by each method's own score"
+    counts = [len(part.seeds) for part in group.measurements.values()]
+    many, fewest = max(counts, default=0), min(counts, default=0)
     spread = f"mean ± standard deviation (ddof = 1) over {many} seeds" if many > 1 else "one seed"
     spread += "" if many == fewest else f" (of some scenarios {fewest}: no ± stands for one)"
     test = "what a paired t-test over the seeds (5 %, each on its own) does not tell from it"
     bold = f"best, and {test}" if many > 1 else "best (one seed: nothing can be tested)"
-    return f"AUROC {by}, mean over the views; {spread}. Bold: {bold}. "
+    return (
+        f"AUROC by {by_words(score)}, mean over the views; {spread}. Bold: {bold}; never what is "
+        "not better than chance, nor the calibration of a method that is right less than "
+        f"{ACCURATE:g} times as often as the best. "
+    )
 
 
-def _caption_of_ranks(ranks: pd.DataFrame) -> str:
+def _caption_of_ranks(ranking: Ranking) -> str:
     """How many methods and cells are ranked, with Friedman's p and Nemenyi's difference."""
-    methods, cells = ranks.shape
+    methods, cells = ranking.methods, ranking.cells
     if not cells or not methods:
         return "Nothing could be ranked."
     text = f"Rank: mean rank of {methods} complete methods over {cells} (view, severity) cells"
-    p_value, difference = stats.friedman(ranks), stats.critical_difference(methods, cells)
-    if np.isnan(difference):
+    if np.isnan(ranking.difference):
         return text + "; too few to test."
-    p_text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    p_text = "p < 0.001" if ranking.p < 0.001 else f"p = {ranking.p:.3f}"
     return (
-        text + f"; Friedman {p_text}, bold within Nemenyi's critical difference {difference:.2f}."
+        f"{text}; Friedman {p_text}, bold within Nemenyi's critical difference "
+        f"{ranking.difference:.2f}."
     )

@@ -4,82 +4,122 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pandas as pd
 
-from bench.report import figures as drawing
-from bench.report import formats
-from bench.report.frames import Board, boards, load
+from bench.errors import UsageError
+from bench.report import GALLERY, formats
+from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Leaderboard, leaderboard
-from bench.report.scenarios import everything, overview, printed
+from bench.report.scenarios import everything, printed
 from bench.report.web import page
 from bench.report.wu2021 import claims
 from bench.report.wu2021 import tables as tables_of_the_paper
-from bench.report.wu2021.observed import Measured
+from bench.report.wu2021.observed import Observed
+from bench.store.files import slug
+from bench.store.records import OWN, RANKED_BY, Record
 
-SAME_SCORE = "predictive_entropy"  # defined for every method, so it compares like with like
+if TYPE_CHECKING:
+    from bench.report.figures import Figure
 
 
 def render(
-    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = ()
-) -> list[str]:
-    """Write the whole report under ``results``; return one line for each thing left out."""
+    results: Path, *, figures: bool = True, paper: bool = False, sources: Sequence[Path] = (),
+    score: str = RANKED_BY,
+) -> list[str]:  # fmt: skip
+    """Write the whole report under ``results``; return one line for each thing left out.
+
+    Raises:
+        BenchError: there is not a single readable record.
+        UsageError: no record has ``score``.
+        WriteError: the disk is full, or the folder cannot be written to.
+    """
     folders = list(sources) or [results]
     records, problems = load(*folders)
-    colours = drawing.palette({record["method"] for record in records}) if figures else {}
+    groups = result_groups(records)
+    check_score(groups, score)
+    planned, undrawn, pictures = [], [], iter(())
+    if figures:
+        from bench.report import figures as drawing  # matplotlib takes a second
+
+        planned, undrawn = drawing.plan(groups, folders, paper=paper, score=score)
+        pictures = drawing.draw(planned, results / "figures")  # in other processes, meanwhile
+    page.write(results, groups, facts(records), score)
     parts = []
-    found = boards(records)
-    page.write(results, found, records, facts(records))
-    for board in found:
-        parts += [f"## {board.title}\n", *write_leaderboards(results, board)]
-        parts += write_scenarios(results, board)
-        if figures:
-            parts += write_figures(results, board, colours)
-    undrawn = drawing.write_gallery(records, folders, results) if figures and paper else []
-    parts += write_paper(results, records, tables=paper)
+    for group in groups:
+        parts += [f"## {formats.markdown_escape(group.title)}\n"]
+        parts += write_leaderboards(results, group, score)
+        parts += write_scenarios(results, group, score)
+        parts += figures_of(group, planned)
+    if figures and paper:
+        drawing.write_gallery(planned, undrawn, results)
+    parts += write_paper(results, groups, tables=paper)
     local = [formats.without_folders(problem, folders) for problem in problems]
     parts = ["# Results\n", about(records), *parts, *left_out(records, local)]
     formats.write(results / "README.md", "\n".join(parts))
+    for _ in pictures:
+        pass
     return [*problems, *undrawn]
 
 
-def write_paper(results: Path, records: list[dict[str, Any]], *, tables: bool) -> list[str]:
+def figures_of(group: ResultGroup, planned: Iterable[Figure]) -> list[str]:
+    """The figures of a group that the report shows, as Markdown."""
+    shown = [one.markdown for one in planned if one.group is group and one.place == "report"]
+    return ["### Figures\n", *shown] if shown else []
+
+
+def check_score(groups: Sequence[ResultGroup], score: str) -> None:
+    """Refuse a score that nothing was measured by, where anything was.
+
+    Raises:
+        UsageError: names the known ones.
+    """
+    known = sorted({name for group in groups for name in group.scores})
+    if known and score not in (RANKED_BY, OWN, *known):
+        raise UsageError(f"no row has the score '{score}'; known: {OWN}, {', '.join(known)}")
+
+
+def write_paper(results: Path, groups: Sequence[ResultGroup], *, tables: bool) -> list[str]:
     """Judge the paper's statements and write its tables where asked, or where they are already.
 
     Returns the verdicts as Markdown.
     """
-    measured = Measured(records, tables_of_the_paper.methods())
-    judged = claims.judge(measured)
+    observed = Observed(groups, tables_of_the_paper.methods())
+    judged = claims.judge(observed)
     folder = results / "paper"
     link = "`python -m bench report --paper` writes its tables, with our numbers beside its own."
     if tables or folder.exists():
-        tables_of_the_paper.write(measured, results)
+        tables_of_the_paper.write(observed, results)
         formats.write(folder / "claims.md", claims.details(judged))
         link = "[Its tables](paper/README.md), [every check](paper/claims.md)."
-        link += " [Figures](paper/figures.md)." if (results / drawing.GALLERY).exists() else ""
+        link += " [Figures](paper/figures.md)." if (results / GALLERY).exists() else ""
     known = any(result.run for result in judged)
     verdicts = claims.summary(judged) if known else "None of them can be judged from these rows.\n"
     return ["## The paper's statements\n", verdicts, f"{link}\n"]
 
 
-def write_leaderboards(results: Path, board: Board) -> list[str]:
-    """Write both leaderboards of a board; return them as Markdown."""
+def write_leaderboards(results: Path, group: ResultGroup, score: str) -> list[str]:
+    """Write the leaderboard of a group, and the one by another rule; return them as Markdown."""
+    other = RANKED_BY if score == OWN else OWN
     parts = []
-    for score in ("", SAME_SCORE):
-        table = leaderboard(board.frame, score)
-        if score and not table.columns:
+    for by in (score, other):
+        table = leaderboard(group, by)
+        if by == other and not group.detecting:
             continue  # nothing was detected, so there is nothing to compare
-        name = f"leaderboard-{board.stem}" + (f"-{score}" if score else "")
-        caption = f"{board.title}. {table.caption}"
+        name = f"leaderboard-{group.stem}" + (f"-{by}" if by == other else "")
+        caption = f"{group.title}. {table.caption}"
         text = formats.markdown(
             table.text(formats.markdown_bold, formats.markdown_escape), caption, table.notes
         )
-        stem = results / "tables" / name
-        formats.write(stem.with_name(f"{name}.md"), text)
-        formats.write(stem.with_name(f"{name}.csv"), table.numbers().to_csv(index=False))
-        formats.write(stem.with_name(f"{name}.tex"), _latex(table, caption, name))
-        title = f"All methods by {formats.in_words(score)}" if score else "Leaderboard"
+        stem = results / "tables" / slug(name)
+        formats.write(stem.with_name(f"{stem.name}.md"), text)
+        formats.write(stem.with_name(f"{stem.name}.csv"), formats.csv(table.numbers()))
+        formats.write(stem.with_name(f"{stem.name}.tex"), _latex(table, caption, stem.name))
+        title = "Leaderboard"
+        if by == other:
+            title = "Each method by its own score" if by == OWN else f"By {formats.in_words(by)}"
         parts += [f"### {title}\n", text]
     return parts
 
@@ -89,45 +129,32 @@ def _latex(table: Leaderboard, caption: str, label: str) -> str:
     return formats.latex(cells, caption, label, table.notes)
 
 
-def write_scenarios(results: Path, board: Board) -> list[str]:
+def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
     """Write the tables of each scenario; return the links to them."""
     links = []
-    for scenario in board.scenarios:
-        name = f"{scenario}-{board.stem}"
-        numbers = everything(board.frame, scenario).to_csv(index=False)
-        formats.write(results / "tables" / f"{name}.csv", numbers)
-        cells = printed(overview(board.frame, scenario)).map(formats.tex_escape)
-        caption = f"{board.title}: {scenario}, mean over the seeds. A dash: not complete."
+    for scenario in group.scenarios:
+        name = slug(f"{scenario}-{group.stem}")
+        formats.write(results / "tables" / f"{name}.csv", formats.csv(everything(group, scenario)))
+        cells = printed(group, scenario, score).map(formats.tex_escape)
+        caption = f"{group.title}: {scenario}, mean over the seeds. A dash: not complete."
         formats.write(results / "tables" / f"{name}.tex", formats.latex(cells, caption, name))
-        links.append(f"[{scenario}](tables/{name}.csv)")
+        links.append(f"[{formats.markdown_escape(scenario)}](tables/{quote(name)}.csv)")
     return [f"Every number: {', '.join(links)}.\n"] if links else []
 
 
-def write_figures(results: Path, board: Board, colours: drawing.Palette) -> list[str]:
-    """Draw each scenario; return the pictures as Markdown."""
-    parts = []
-    for scenario in board.scenarios:
-        name = f"{scenario}-{board.stem}"
-        pictures = drawing.draw(board.frame, scenario, colours)
-        for kind, content in pictures.items():
-            formats.write(results / "figures" / f"{name}.{kind}", content)
-        parts += [f"![{scenario} on {board.title}](figures/{name}.png)\n"] if pictures else []
-    return parts and ["### Figures\n", drawing.CAPTION, *parts]
-
-
-def facts(records: list[dict[str, Any]]) -> dict[str, str]:
+def facts(records: Sequence[Record]) -> dict[str, str]:
     """When, where and from what the rows came."""
-    times = sorted(str(record["time"]) for record in records if record.get("time"))
-    found = {
+    times = sorted(record.time for record in records if record.time)
+    known = {
         "Measured": " to ".join(dict.fromkeys(times[:1] + times[-1:])),
-        "On": _listed(record.get("device") for record in records),
+        "On": _listed(record.device for record in records),
         "Versions": _listed(_versions(record) for record in records),
-        "Commits": _listed(record.get("commit") for record in records),
+        "Commits": _listed(record.commit for record in records),
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in known.items() if text}
 
 
-def about(records: list[dict[str, Any]]) -> str:
+def about(records: Sequence[Record]) -> str:
     """The head of the report."""
     lines = [f"- {name}: {formats.markdown_escape(text)}" for name, text in facts(records).items()]
     link = f"To sort, filter and see every view of a method: [{page.NAME}]({page.NAME})."
@@ -135,8 +162,8 @@ def about(records: list[dict[str, Any]]) -> str:
     return "\n".join([head, link, "", *lines, ""])
 
 
-def _versions(record: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in record.get("versions", {}).items())
+def _versions(record: Record) -> str:
+    return ", ".join(f"{name} {number}" for name, number in record.versions.items())
 
 
 def _listed(values: Iterable[Any]) -> str:
@@ -144,33 +171,29 @@ def _listed(values: Iterable[Any]) -> str:
     return "; ".join(sorted({str(value) for value in values if value}))
 
 
-def left_out(records: list[dict[str, Any]], problems: list[str]) -> list[str]:
+def left_out(records: Sequence[Record], problems: list[str]) -> list[str]:
     """Sections that say what is not in the tables, and why."""
     return [
         *_section("Failed", _reasons(records, lambda r: _reason(r, "failed"))),
         *_section("Skipped", _reasons(records, lambda r: _reason(r, "skipped"))),
-        *_section(
-            "Views that could not be had", _reasons(records, lambda r: r.get("missing") or {})
-        ),
+        *_section("Views that could not be had", _reasons(records, lambda r: r.missing)),
         *_section("Files left out", problems),
     ]
 
 
-def _reason(record: dict[str, Any], status: str) -> dict[str, str]:
-    return {"": record.get("reason", "")} if record["status"] == status else {}
+def _reason(record: Record, status: str) -> dict[str, str]:
+    return {"": record.reason} if record.status == status else {}
 
 
-def _reasons(
-    records: list[dict[str, Any]], find: Callable[[dict[str, Any]], dict[str, str]]
-) -> list[str]:
+def _reasons(records: Sequence[Record], find: Callable[[Record], dict[str, str]]) -> list[str]:
     """One line for each reason, with the methods and seeds that share it."""
-    found = [
-        (record["dataset"], record["scenario"], view, why, record["method"], record["seed"])
+    reasons = [
+        (record.dataset, record.scenario, view, why, record.method, record.seed)
         for record in records
         for view, why in find(record).items()
     ]
-    table = pd.DataFrame(found, columns=["dataset", "scenario", "view", "why", "method", "seed"])
-    lines, everyone = [], len({record["method"] for record in records})
+    table = pd.DataFrame(reasons, columns=["dataset", "scenario", "view", "why", "method", "seed"])
+    lines, everyone = [], len({record.method for record in records})
     for (dataset, scenario, view, why), part in table.groupby(
         ["dataset", "scenario", "view", "why"]
     ):

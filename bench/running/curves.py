@@ -1,9 +1,9 @@
 """Curves beside the rows: what ROC, risk-coverage, reliability and histograms are drawn from.
 
-One JSON file for each (data set, scenario, method, seed), for the method's headline score alone,
-in whole per mille so that a view takes a few hundred bytes. They are made from predictions that
-are there: no network runs for a curve. This module is no part of a row's key, so that a change
-here redraws and measures nothing again.
+One file for each (data set, scenario, method, seed), for predictive entropy and for the method's
+own score, in whole per mille so that a view takes a few hundred bytes. They are made from
+predictions that are there: no network runs for a curve. This module is no part of a row's key, so
+that a change here redraws and measures nothing again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +21,15 @@ from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
 from bench.metrics import calibration, classification
 from bench.metrics.detection import Ranking, Vector
-from bench.scenarios.base import Scenario, ShiftScenario, answers, scored
+from bench.scenarios.base import Scenario, answers, scored
 from bench.scenarios.clean import Clean, by_target
 from bench.scores import all_scores
+from bench.scores.own import own_score
+from bench.store import curves as files
 from bench.store.cache import Key
 from bench.store.code import code_digest
-from bench.store.rows import read, write_json
-
-POINTS = 50  # intervals of the axes: false alarms 0, 2 % … 100 %, and coverages 2 % … 100 %
-LEVELS = 20  # bins of uncertainty, from 0 to the largest there can be
+from bench.store.curves import LEVELS, POINTS, CurveFile, ScoreCurves, ViewCurves
+from bench.store.records import RANKED_BY
 
 
 def curve_key(row: Key) -> Key:
@@ -40,70 +39,75 @@ def curve_key(row: Key) -> Key:
 
 def is_current(path: Path, key: Key) -> bool:
     """Tell whether ``path`` holds the curves of ``key``."""
-    record = read(path)
-    return record is not None and record.get("key") == curve_key(key).digest
+    try:
+        return files.read(path).key == curve_key(key).digest
+    except (OSError, ValueError):
+        return False
 
 
 def save(
     path: Path, evaluator: Evaluator, scenario: Scenario, views: Sequence[View], key: Key
 ) -> None:
     """Write the curves of one scenario, where it has any; ``key`` is that of its rows."""
-    if found := curves(evaluator, scenario, views):
-        about = {"method": evaluator.label, "dataset": evaluator.data.label, "seed": evaluator.seed}
-        about |= {"scenario": scenario.label, "row": key.digest, "key": curve_key(key).digest}
-        write_json(path, {"schema": 1, **about, **found})
-
-
-def curves(evaluator: Evaluator, scenario: Scenario, views: Sequence[View]) -> dict[str, Any]:
-    """Return the curves of one scenario by name; empty where there is nothing to draw."""
+    bins: list[files.Bin] = []
+    scores: list[ScoreCurves] = []
     if isinstance(scenario, Clean):
-        return clean_curves(evaluator)
-    if isinstance(scenario, ShiftScenario):
-        return shift_curves(evaluator, views)
-    return {}
+        bins, scores = clean_curves(evaluator)
+    elif scenario.detects:
+        scores = shift_curves(evaluator, views)
+    if scores:
+        curves = CurveFile(
+            method=evaluator.label, dataset=evaluator.data.label, seed=evaluator.seed,
+            scenario=scenario.label, row=key.digest, key=curve_key(key).digest,
+            reliability=bins, scores=scores,
+        )  # fmt: skip
+        files.save(path, curves)
 
 
-def clean_curves(evaluator: Evaluator) -> dict[str, Any]:
-    """Return reliability (bins x count, confidence, accuracy) and the risk at each coverage.
+def drawn_scores(prediction: Prediction) -> list[str]:
+    """Return the scores that curves are made for: the one of the boards, and the method's own."""
+    return list(dict.fromkeys([RANKED_BY, own_score(prediction.probs)]))
 
-    Risks are in units of 1e-5, for good ones are small. Targets are pooled, each answer for itself.
+
+def clean_curves(evaluator: Evaluator) -> tuple[list[files.Bin], list[ScoreCurves]]:
+    """Return the reliability of the point prediction, and the risk at each coverage by score.
+
+    Risks are in units of 1e-5, for good ones are small. Targets are pooled, each for itself.
     """
-    said, y = evaluator.predict(evaluator.clean), evaluator.test.y
-    probs = answers(said)[evaluator.method.point_prediction]
+    prediction, y = evaluator.predict(evaluator.clean), evaluator.test.y
+    probs = answers(prediction)[evaluator.method.point_prediction]
     wrong = classification.errors(probs, y).T.flatten().double()
     confidence = classification.top_label(probs).confidence.T.flatten()
-    unsure = by_target(all_scores()[headline(said)], said)
-    return {
-        "score": headline(said),
-        "reliability": reliability(confidence, 1 - wrong),
-        "risk": [round(1e5 * risk) for risk in risks(unsure, wrong).tolist()],
-    }
+    of_scores = []
+    for name in drawn_scores(prediction):
+        unsure = by_target(all_scores()[name], prediction)
+        risk = [round(1e5 * risk) for risk in risks(unsure, wrong).tolist()]
+        of_scores.append(ScoreCurves(name, risk=risk))
+    return reliability(confidence, 1 - wrong), of_scores
 
 
-def shift_curves(evaluator: Evaluator, views: Sequence[View]) -> dict[str, Any]:
-    """Return, for each view, the true alarms at each share of false ones, and histograms."""
+def shift_curves(evaluator: Evaluator, views: Sequence[View]) -> list[ScoreCurves]:
+    """Return, by score and view, the true alarms at each share of false ones, and histograms."""
     inside = evaluator.predict(evaluator.clean)
-    name, top = headline(inside), largest(inside)
-    known = scored(all_scores()[name], inside)
-    found = []
-    for view in views:
-        unknown = scored(all_scores()[name], evaluator.predict(view))
-        found.append({
-            "view": view.name, "severity": view.severity, "group": view.group,
-            "tpr": per_mille(true_alarms(known, unknown)), "outliers": histogram(unknown, top),
-        })  # fmt: skip
-    return {"score": name, "inliers": histogram(known, top), "views": found}
+    of_scores = []
+    for name in drawn_scores(inside):
+        score, top = all_scores()[name], largest(name, inside)
+        known = scored(score, inside)
+        of_views = []
+        for view in views:
+            unknown = scored(score, evaluator.predict(view))
+            tpr, bins = per_mille(true_alarms(known, unknown)), histogram(unknown, top)
+            of_views.append(ViewCurves(view.name, view.severity, view.group, tpr, bins))
+        of_scores.append(ScoreCurves(name, histogram(known, top), of_views))
+    return of_scores
 
 
-def headline(said: Prediction) -> str:
-    """Return the score a method is ranked by: vote entropy, or for one sample 1 - max p."""
-    return "vote_entropy" if said.probs.shape[1] > 1 else "one_minus_max_mean_prob"
-
-
-def largest(said: Prediction) -> float:
-    """Return the most a headline score can be, for S samples and K classes."""
-    _, samples, _, classes = said.probs.shape
-    return math.log(min(samples, classes)) if samples > 1 else 1 - 1 / classes
+def largest(score: str, prediction: Prediction) -> float:
+    """Return the most that a drawn score can be, for S samples and K classes."""
+    _, samples, _, classes = prediction.probs.shape
+    if score == "one_minus_max_mean_prob":
+        return 1 - 1 / classes
+    return math.log(min(samples, classes) if score == "vote_entropy" else classes)
 
 
 def true_alarms(known: Tensor, unknown: Tensor) -> Vector:
@@ -126,13 +130,13 @@ def risks(unsure: Tensor, wrong: Tensor) -> Tensor:
     return even.cumsum(0)[kept - 1] / kept
 
 
-def reliability(confidence: Tensor, right: Tensor) -> list[list[int]]:
+def reliability(confidence: Tensor, right: Tensor) -> list[files.Bin]:
     """[number, mean confidence, accuracy] of each of 15 equal bins, shares per mille; (N,)."""
     bin_of = calibration.equal_width(confidence, calibration.BINS)
     counts = torch.bincount(bin_of, minlength=calibration.BINS)
     sums = [torch.bincount(bin_of, part, calibration.BINS) for part in (confidence, right)]
     means = [per_mille(part / counts.clamp_min(1)) for part in sums]
-    return [list(entry) for entry in zip(counts.tolist(), *means, strict=True)]
+    return list(zip(counts.tolist(), *means, strict=True))
 
 
 def histogram(unsure: Tensor, top: float) -> list[int]:

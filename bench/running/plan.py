@@ -8,13 +8,14 @@ from pathlib import Path
 
 import bench.scenarios
 from bench import datasets, methods
-from bench.datasets.base import Dataset
+from bench.datasets.base import Dataset, Source
+from bench.datasets.named import Named
 from bench.datasets.store import Store
-from bench.discover import Choice, choose, subclasses
+from bench.discover import Choice, choose, names, subclasses
 from bench.errors import UsageError
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario
-from bench.store.rows import row_path
+from bench.store.records import row_path
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,21 @@ def make_plan(
     seeds: Sequence[int],
     preset: str,
     store: Store,
+    limit: int | None = None,
 ) -> list[Job]:
     """Turn names into jobs, data set first so that its data stays in memory.
+
+    ``limit`` is the most inputs a view, in every scenario that has a `cap`.
 
     Raises:
         UnknownNameError: something asked for does not exist.
         UsageError: a scenario asked for by name applies to none of the data sets.
     """
     chosen = choose("method", methods_, subclasses(methods, Method), preset)
-    asked = choose("scenario", scenarios, subclasses(bench.scenarios, Scenario), preset)
-    data = _found(choose("dataset", datasets_, subclasses(datasets, Dataset)), store)
+    known = subclasses(bench.scenarios, Scenario)
+    asked = choose("scenario", scenarios, known, preset, {"cap": limit} if limit else None)
+    _refuse_outlier_sources(datasets_)
+    data = _present(choose("dataset", datasets_, subclasses(datasets, Dataset)), store)
     variants = _training_sets(asked, data)
     return [
         Job(choice.label, _method(choice), one, seed, tuple(measured))
@@ -59,12 +65,39 @@ def make_plan(
     ]
 
 
+def remarks(jobs: Sequence[Job], *, methods_: str, scenarios: str, limit: int | None) -> list[str]:
+    """Return what the words of a plan do not say: what "all" and ``limit`` leave out, and why."""
+    lines = []
+    rooms: list[tuple[str, str, dict[str, type[Named]]]] = [
+        ("methods", methods_, dict(subclasses(methods, Method))),
+        ("scenarios", scenarios, dict(subclasses(bench.scenarios, Scenario))),
+    ]
+    for kind, wanted, known in rooms:
+        spared = [f"{name} ({cls.asked_for})" for name, cls in known.items() if cls.asked_for]
+        if "all" in names(wanted) and spared:
+            lines.append(f"{kind}: 'all' leaves out {', '.join(spared)}; name them to run them")
+    whole = {s.label: None for job in jobs for s in job.scenarios if "cap" not in s.params()}
+    if limit and whole:
+        lines.append(f"--limit {limit}: {', '.join(whole)} measure the whole test part")
+    return lines
+
+
+def _refuse_outlier_sources(wanted: str) -> None:
+    known = subclasses(datasets, Source)
+    for name in names(wanted):
+        if name in known and not issubclass(known[name], Dataset):
+            raise UsageError(
+                f"{name} is an outlier source, not a data set to train on; every data set meets "
+                "it in --scenarios cross_dataset"
+            )
+
+
 def _method(choice: Choice) -> Method:
     return choice.cls(**choice.params)  # type: ignore[return-value]
 
 
-def _found(choices: Sequence[Choice], store: Store) -> list[Dataset]:
-    """Return the data sets; of those a run does not fetch, a tag or glob means what is there."""
+def _present(choices: Sequence[Choice], store: Store) -> list[Dataset]:
+    """Return the data sets; a tag or glob leaves out absent ones that a run does not fetch."""
     made = [(choice, _data(choice, store)) for choice in choices]
     there = [
         one
@@ -84,7 +117,7 @@ def _training_sets(
     asked: Sequence[Choice], data: Sequence[Dataset]
 ) -> list[tuple[Dataset, list[Scenario]]]:
     """Return each data set to fit on, with the scenarios that want it."""
-    found: dict[str, tuple[Dataset, list[Scenario]]] = {}
+    sets: dict[str, tuple[Dataset, list[Scenario]]] = {}
     for one in data:
         for choice in asked:
             scenario: Scenario = choice.cls(**choice.params)  # type: ignore[assignment]
@@ -95,8 +128,8 @@ def _training_sets(
             if reason or (scenario.named_only(one) and not choice.named):
                 continue
             for variant in scenario.training(one):
-                found.setdefault(variant.label, (variant, []))[1].append(scenario)
-    return list(found.values())
+                sets.setdefault(variant.label, (variant, []))[1].append(scenario)
+    return list(sets.values())
 
 
 def _does_not_apply(scenario: Scenario, reason: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -27,15 +28,17 @@ from bench.fitting.console import Console
 from bench.fitting.device import describe, environment
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter
+from bench.metrics import registry
 from bench.running import curves
 from bench.running.plan import Job
 from bench.scenarios.base import Scenario, Views
 from bench.scores import all_scores
-from bench.store import code, rows
+from bench.scores.own import own_score
+from bench.store import code, records
 from bench.store.cache import Cache, Key
 from bench.store.code import code_digest, commit
 from bench.store.files import remove_old_drafts
-from bench.store.rows import Outcome
+from bench.store.records import RANKED_BY, Headline, Outcome, Record
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
     stale = [
         s
         for s in job.scenarios
-        if settings.force or not rows.is_current(job.path(settings.results, s), keys[s].digest)
+        if settings.force or not records.is_current(job.path(settings.results, s), keys[s].digest)
     ]
     if stale and problem is None:
         problem = _fit(evaluator)
@@ -209,7 +212,7 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
         about = _about(
             job, evaluator, scenario, keys[scenario], settings, failed=problem is not None
         )
-        rows.save(job.path(settings.results, scenario), outcome, about)
+        records.save(job.path(settings.results, scenario), outcome, about)
     for scenario in job.scenarios:
         _keep_curves(job, evaluator, scenario, plans[scenario].found, keys[scenario], settings)
     return _summary(job, settings, measured=len(stale))
@@ -242,10 +245,11 @@ def row_key(evaluator: Evaluator, scenario: Scenario, views: Sequence[View]) -> 
 
 
 def _modules(scenario: Scenario) -> list[str]:
-    """Return the modules whose code decides a scenario's numbers, plug-ins' scores included."""
+    """Return the modules whose code decides a scenario's numbers, those of plug-ins included."""
     scores = {score.function.__module__ for score in all_scores().values()}
+    metrics = {one.function.__module__ for one in registry.metrics().values() if one.function}
     shared = ("bench.fitting.training_evidence", "bench.metrics", "bench.scores")
-    return sorted({type(scenario).__module__, *shared, *scores})
+    return sorted({type(scenario).__module__, *shared, *scores, *metrics})
 
 
 def _fit(evaluator: Evaluator) -> Outcome | None:
@@ -286,8 +290,8 @@ def _keep_curves(
 ) -> None:  # fmt: skip
     """Write the curves of finished rows, if they are not there; nothing is fitted for them."""
     place = (job.data.label, scenario.label, job.label, job.seed)
-    path = rows.row_path(settings.results / "curves", *place)
-    if not rows.is_current(job.path(settings.results, scenario), key.digest):
+    path = records.row_path(settings.results / "curves", *place)
+    if not records.is_current(job.path(settings.results, scenario), key.digest):
         return
     if curves.is_current(path, key) and not settings.force:
         return
@@ -320,6 +324,9 @@ def _about(
         "scenario_params": scenario.params(),
         "answer": job.method.point_prediction,
         "score": None if failed else headline_score(evaluator),
+        "detects": scenario.detects,
+        "headlines": tuple(scenario.headlines()),
+        "metric_specs": registry.added(),
         "key": key.digest,
         "fit_seconds": None if fitted is None else round(fitted.seconds, 3),
         "device": describe(settings.device),
@@ -335,38 +342,46 @@ def _about(
 
 
 def headline_score(evaluator: Evaluator) -> str | None:
-    """Return the score a method is ranked by: vote entropy, or for one sample 1 - max p."""
+    """Return the method's own score, or None where it cannot predict the clean test part."""
     try:
-        return curves.headline(evaluator.predict(evaluator.clean))
-    except Exception:  # said already, as the reason of the failed scenario
+        return own_score(evaluator.predict(evaluator.clean).probs)
+    except Exception:  # the failed scenario's record has it as its reason
         return None
 
 
 def _summary(job: Job, settings: Settings, *, measured: int) -> Done:
-    records = [(s, rows.read(job.path(settings.results, s))) for s in job.scenarios]
+    written = [(s, records.read(job.path(settings.results, s))) for s in job.scenarios]
     parts, failed = [], 0
-    for scenario, record in records:
-        if record is None or record["status"] == "failed":
+    for scenario, record in written:
+        if record is None or record.status == "failed":
             failed += 1
-            parts.append(f"{scenario.label} failed ({'' if record is None else record['reason']})")
-        elif (value := _headline(record)) is not None:
-            parts.append(f"{scenario.label} {value:.3f}")
-    seconds = next((r["fit_seconds"] for _, r in records if r and r["fit_seconds"]), None)
+            parts.append(f"{scenario.label} failed ({'' if record is None else record.reason})")
+        else:
+            parts += _headline(record)
+    seconds = next((r.fit_seconds for _, r in written if r and r.fit_seconds), None)
     fit = "" if seconds is None else f"fit {seconds:.1f} s"
     state = "" if measured else "  (up to date)"
     where = f"{job.data.label:<8} {job.label:<22} seed {job.seed}"
     return Done(f"{where}  {fit:<12} {'  '.join(parts)}{state}", failed, measured)
 
 
-def _headline(record: dict[str, Any]) -> float | None:
-    """Return the mean AUROC over views, or the accuracy, of one record."""
-    by = {"auroc": record["score"], "accuracy": record["answer"]}
-    for metric, score in by.items():
-        found = [r["metrics"][metric] for r in record["rows"] if r.get("score") == score
-                 and metric in r["metrics"]]  # fmt: skip
-        if found:
-            return sum(found) / len(found)
-    return None
+def _headline(record: Record) -> list[str]:
+    """Return in words what sums a record up: mean AUROC over views, or its first headline."""
+    wanted = Headline(record.scenario) if record.detects else next(iter(record.headlines), None)
+    if wanted is None:
+        return []
+    score = RANKED_BY if record.detects else wanted.score or record.answer or ""
+    values = [
+        row.metrics[wanted.metric]
+        for row in record.rows
+        if row.score in (score, "") and wanted.metric in row.metrics
+        and wanted.view in (row.view, "")
+    ]  # fmt: skip
+    if not values:
+        return []
+    spec = registry.spec_of(wanted.metric, registry.specs())
+    label = spec.label if record.detects else wanted.label
+    return [f"{record.scenario} {label} {spec.scale * fmean(values):.{max(spec.digits, 1)}f}"]
 
 
 def _must_be_writable(results: Path) -> None:

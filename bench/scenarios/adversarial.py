@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +15,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.cache import Key
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 
 class Adversarial(ShiftScenario):
@@ -34,6 +35,12 @@ class Adversarial(ShiftScenario):
     def __init__(self, *, eps: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3), **inherited: int) -> None:
         super().__init__(**inherited)
         self.eps = eps
+
+    def headlines(self) -> Sequence[Headline]:
+        return [
+            Headline("FGSM", view="fgsm", order=30),
+            Headline("FGSM transfer", view="fgsm_transfer", order=30),
+        ]
 
     def views(self, evaluator: Evaluator) -> Views:
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)

@@ -13,10 +13,10 @@ from bench.datasets.base import Dataset, View, generator
 from bench.datasets.named import Named, Value
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
-from bench.metrics import calibration, classification
+from bench.metrics.classification import judged
 from bench.metrics.detection import detection
 from bench.scores import Evidence, Score, all_scores
-from bench.store.rows import Row
+from bench.store.records import Headline, Row
 
 
 class Views(NamedTuple):
@@ -30,11 +30,17 @@ class Scenario(Named, ABC):
     """A question with numbers for an answer.
 
     A new scenario is one new file: a subclass with `name`, `source`, `question`, `tags`,
-    `views` and `measure`. Adding a score or a view never runs a network on inputs it has seen.
+    `views` and `measure`, and where the defaults do not fit `detects` and `headlines`. Adding a
+    score or a view never runs a network on inputs it has seen.
     """
 
     question: ClassVar[str]
+    detects: ClassVar[bool] = False  # whether its views are outliers that a score should flag
     references: ClassVar[tuple[str, ...]] = ()  # other methods whose fits it needs
+
+    def headlines(self) -> Sequence[Headline]:
+        """Return the quantities that sum it up: columns of the leaderboard and of its own table."""
+        return [Headline(self.name.replace("_", " "))] if self.detects else []
 
     def skip(self, data: Dataset) -> str | None:
         """Return why the question makes no sense for ``data``, or None."""
@@ -64,11 +70,13 @@ class ShiftScenario(Scenario):
         cap: most inputs of any one view, drawn by a seed made from names.
     """
 
+    detects = True
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "smoke": {"cap": 64},
         "laptop": {"cap": 2000},
         "paper": {"cap": 10_000},
     }
+    minimum: ClassVar[Mapping[str, float]] = {"cap": 1}
 
     def __init__(self, *, cap: int = 2000) -> None:
         self.cap = cap
@@ -129,22 +137,11 @@ def detect(
 
 
 def answers(prediction: Prediction) -> dict[str, Tensor]:
-    """Return the probabilities (N, T, K) that can be a method's answer, by name."""
+    """Return the probabilities (N, T, K) that can be a method's point prediction, by name."""
     single = prediction.by_single
     found = {"samples": prediction.by_samples}
     return found if single is None else found | {"single": single}
 
 
-def judged(probs: Tensor, y: Tensor) -> dict[str, float]:
-    """Return accuracy, likelihood and calibration of probabilities (N, T, K) under labels."""
-    return {
-        "accuracy": classification.accuracy(probs, y),
-        "nll": calibration.nll(probs, y),
-        "brier": calibration.brier(probs, y),
-        "ece": calibration.ece(probs, y),
-        "ece_equal_mass": calibration.ece_equal_mass(probs, y),
-    }
-
-
-def _row(view: View, score: str, metrics: Mapping[str, float]) -> Row:
-    return Row(view.name, score, metrics, view.n, view.severity, view.group)
+def _row(view: View, score: str, metrics: dict[str, float]) -> Row:
+    return Row(view.name, view.n, metrics, score, view.severity, view.group)

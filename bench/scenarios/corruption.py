@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,14 +14,15 @@ from torch import Tensor
 
 from bench.datasets.base import Dataset, Split, View, fingerprint
 from bench.datasets.corruptions import CORRUPTIONS, corrupt
-from bench.datasets.described import Described, described, versions
+from bench.datasets.described import Described, described
 from bench.datasets.reading import reading
 from bench.datasets.store import Store, stamps
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-image")  # they decide pixels
+LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
 
 
 class Corruption(ShiftScenario):
@@ -34,6 +36,9 @@ class Corruption(ShiftScenario):
     source = "Mu and Gilmer 2019, arXiv:1906.02337"
     question = "Is it less sure of inputs that were damaged on the way?"
     tags: ClassVar[frozenset[str]] = frozenset({"ood", "corruption", "paper"})
+
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
         if data.modality == "sound":
@@ -50,7 +55,7 @@ class Corruption(ShiftScenario):
         path = data.store.find(f"mnist_c/{name}/test_images.npy")
         if path is None or data.name != "mnist":
             code = code_digest("bench.datasets.corruptions")
-            mark = fingerprint(test.fingerprint, name, code, versions(*LIBRARIES))
+            mark = fingerprint(test.fingerprint, name, code, libraries())
             make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
             group = ""
         else:
@@ -76,6 +81,12 @@ def mnist_c(store: Store, path: Path, test: Split) -> Described:
 
     key = fingerprint(test.fingerprint, *stamps([path]))
     return described(store, f"mnist_c/{path.parent.name}", key, cache(read))
+
+
+@cache
+def libraries() -> str:
+    """Return the versions of the libraries whose filters and random numbers corruptions use."""
+    return " ".join(f"{name} {version(name).split('+')[0]}" for name in LIBRARIES)
 
 
 def corrupted(data: Dataset, name: str, mark: str, make: Callable[[], Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from bench.datasets.base import View
 from bench.fitting.evaluator import Evaluator
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario, Views
-from bench.store.rows import Row
+from bench.store.records import Headline, Row
 
 
 class Cost(Scenario):
@@ -28,6 +28,12 @@ class Cost(Scenario):
     question = "What does it cost, next to one standard network?"
     tags: ClassVar[frozenset[str]] = frozenset({"cost", "paper"})
     references = ("standard",)
+
+    def headlines(self) -> Sequence[Headline]:
+        return [
+            Headline("fit", "fit_seconds", board=False, order=90),
+            Headline("cost / standard", "ratio_to_standard", board=False, order=90),
+        ]
 
     def views(self, evaluator: Evaluator) -> Views:
         return Views([], {})
@@ -45,7 +51,7 @@ class Cost(Scenario):
             metrics["epoch_seconds"] = own
             if standard:
                 metrics["ratio_to_standard"] = own / standard
-        yield Row("cost", "", metrics, 1)
+        yield Row("cost", 1, metrics)
 
 
 def parameters(state: object) -> int:

@@ -16,6 +16,7 @@ from bench.discover import subclasses, unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 
 class CrossDataset(ShiftScenario):
@@ -37,6 +38,12 @@ class CrossDataset(ShiftScenario):
     def __init__(self, *, sources: tuple[str, ...] = (), **inherited: Any) -> None:
         super().__init__(**inherited)
         self.sources = sources
+
+    def headlines(self) -> Sequence[Headline]:
+        return [
+            Headline("near", group="near", order=10),
+            Headline("far", group="far", order=10),
+        ]
 
     def views(self, evaluator: Evaluator) -> Views:
         views, missing = [], {}

@@ -15,6 +15,7 @@ from bench.discover import unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 USUAL = "usual"
 OF_THE_PAPER = ("Wearing_Hat", "Blond_Hair", "Bald")
@@ -37,7 +38,7 @@ class Heldout(ShiftScenario):
     source = "Wu et al. 2021, table 3"
     question = "Is it less sure of a kind of input that training left out?"
     tags: ClassVar[frozenset[str]] = frozenset({"heldout", "paper"})
-    asked_for = True
+    asked_for = "it makes a fit for every class or attribute held out"
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"smoke": {"most": 2}}
 
     def __init__(
@@ -46,6 +47,9 @@ class Heldout(ShiftScenario):
         super().__init__(**inherited)
         self.hold = hold
         self.most = most
+
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("held out", order=40)]
 
     def skip(self, data: Dataset) -> str | None:
         if len(holdable(data.task)) < 3:

@@ -23,11 +23,11 @@ from bench.metrics import fairness
 from bench.metrics.classification import accuracy
 from bench.metrics.fairness import Binary
 from bench.scenarios.base import Scenario, Views, answers
-from bench.store.rows import Row
+from bench.store.records import PROBED, Headline, Row, protected_headlines
 
 
 class Protected(Scenario):
-    """How well it predicts ``target`` in those with a protected attribute and in the others.
+    """How well it predicts ``target`` for inputs with a protected attribute and for the others.
 
     Views: a group ("Bald", "not Bald"); "gap Bald", by how much the first is served worse, with
     intervals from a bootstrap within the groups, and how that gap differs from `standard`'s;
@@ -52,6 +52,9 @@ class Protected(Scenario):
         self.protect = protect
         self.neighbours = neighbours
 
+    def headlines(self) -> Sequence[Headline]:
+        return protected_headlines(self.protect)
+
     def skip(self, data: Dataset) -> str | None:
         return None if len(data.task.targets) > 1 else f"{data.label} tells of no attributes"
 
@@ -66,27 +69,27 @@ class Protected(Scenario):
 
     def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
         test, answer = evaluator.test, evaluator.method.point_prediction
-        said, usual = binary(evaluator), binary(evaluator.reference("standard"))
+        predicted, standard = binary(evaluator), binary(evaluator.reference("standard"))
         near = nearest(test, self.neighbours)
         overall = {
             "accuracy": accuracy(answers(evaluator.predict(evaluator.clean))[answer], test.y),
-            "consistency": fairness.consistency(said.p, near),
+            "consistency": fairness.consistency(predicted.p, near),
         }
-        overall |= fairness.by_group(said)
-        yield Row("clean", answer, overall, len(test))
+        overall |= fairness.by_group(predicted)
+        yield Row("clean", len(test), overall, answer)
         for name in self.protect:
             member = test.attribute(name).bool().numpy()
-            self._must_have_both(name, member, said.y)
+            self._must_have_both(name, member, predicted.y)
             for view, group in ((name, member), (f"not {name}", ~member)):
-                metrics = fairness.by_group(part(said, group))
-                yield Row(view, answer, metrics | shares(said, group), int(group.sum()))
-            gap = compared(said, usual, member, derive_seed(self.name, test.fingerprint, name))
-            gap["discrimination"] = fairness.discrimination(said.p, member)
+                metrics = fairness.by_group(part(predicted, group)) | shares(predicted, group)
+                yield Row(view, int(group.sum()), metrics, answer)
+            seed = derive_seed(self.name, test.fingerprint, name)
+            gap = compared(predicted, standard, member, seed)
+            gap["discrimination"] = fairness.discrimination(predicted.p, member)
             gap["accuracy_minus_discrimination"] = overall["accuracy"] - gap["discrimination"]
-            yield Row(f"gap {name}", answer, gap, len(test))
-            found = probe(evaluator, name)
-            if found:
-                yield Row(f"probe {name}", "features", found, len(test))
+            yield Row(f"gap {name}", len(test), gap, answer)
+            if metrics := probe(evaluator, name):
+                yield Row(f"probe {name}", len(test), metrics, PROBED)
 
     def _must_have_both(self, name: str, member: NDArray[np.bool_], y: NDArray) -> None:
         for group, who in ((member, name), (~member, f"not {name}")):
@@ -99,26 +102,28 @@ class Protected(Scenario):
 
 
 def binary(evaluator: Evaluator) -> Binary:
-    """Return what a method answers for the clean test part, and what is true."""
+    """Return the point predictions and the labels of the clean test part."""
     probs = answers(evaluator.predict(evaluator.clean))[evaluator.method.point_prediction]
     return Binary(probs[:, 0, 1].numpy(), evaluator.test.y[:, 0].numpy().astype(float))
 
 
-def part(said: Binary, group: NDArray[np.bool_]) -> Binary:
-    """Return what is said and true of a group."""
-    return Binary(said.p[group], said.y[group])
+def part(predicted: Binary, group: NDArray[np.bool_]) -> Binary:
+    """Return the predictions and labels of a group."""
+    return Binary(predicted.p[group], predicted.y[group])
 
 
-def shares(said: Binary, group: NDArray[np.bool_]) -> dict[str, float]:
-    """Return which share of a group is positive, in truth and as answered."""
+def shares(predicted: Binary, group: NDArray[np.bool_]) -> dict[str, float]:
+    """Return which share of a group is positive, by its labels and by the predictions."""
     return {
-        "positives": float(said.y[group].mean()),
-        "answered_positive": float((said.p[group] > 0.5).mean()),
+        "positives": float(predicted.y[group].mean()),
+        "answered_positive": float((predicted.p[group] > 0.5).mean()),
     }
 
 
-def compared(said: Binary, usual: Binary, member: NDArray[np.bool_], seed: int) -> dict[str, float]:
-    """Return each gap with its interval, and its change against the usual method's with another.
+def compared(
+    predicted: Binary, standard: Binary, member: NDArray[np.bool_], seed: int
+) -> dict[str, float]:
+    """Return each gap and its change against `standard`'s gap, both with an interval.
 
     Both methods are judged on the same resamples, so the change is a paired comparison.
     """
@@ -126,15 +131,15 @@ def compared(said: Binary, usual: Binary, member: NDArray[np.bool_], seed: int) 
     once = tuple(np.ones((1, n)) for n in sizes)
     often = fairness.resamples(sizes, seed=seed)
     found = {}
-    both = [(part(one, member), part(one, ~member)) for one in (said, usual)]
-    plain, plain_usual = (fairness.gaps(*pair, once) for pair in both)  # type: ignore[arg-type]
-    drawn, drawn_usual = (fairness.gaps(*pair, often) for pair in both)
+    both = [(part(one, member), part(one, ~member)) for one in (predicted, standard)]
+    plain, plain_standard = (fairness.gaps(*pair, once) for pair in both)  # type: ignore[arg-type]
+    drawn, drawn_standard = (fairness.gaps(*pair, often) for pair in both)
     for metric in plain:
         name = f"{metric}_gap"
         found[name] = float(plain[metric][0])
         found[f"{name}_low"], found[f"{name}_high"] = fairness.interval(drawn[metric])
-        found[f"{name}_change"] = float((plain[metric] - plain_usual[metric])[0])
-        change = fairness.interval(drawn[metric] - drawn_usual[metric])
+        found[f"{name}_change"] = float((plain[metric] - plain_standard[metric])[0])
+        change = fairness.interval(drawn[metric] - drawn_standard[metric])
         found[f"{name}_change_low"], found[f"{name}_change_high"] = change
     return found
 
@@ -149,8 +154,8 @@ def probe(evaluator: Evaluator, name: str) -> dict[str, float]:
     """Return how well a linear head on the frozen features finds an attribute; {}: no features.
 
     The head is scikit-learn's logistic regression on standardised features of the training part.
-    Its F1 is at the threshold that is best on the validation part: at 1/2, who asks for something
-    rare is never told yes.
+    Its F1 is at the threshold that is best on the validation part: a threshold of 1/2 predicts a
+    rare attribute for nobody.
     """
     splits = evaluator.fitter.splits
     learned = [evaluator.training.of(split) for split in (splits.train, splits.val)]
@@ -164,14 +169,15 @@ def probe(evaluator: Evaluator, name: str) -> dict[str, float]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         head.fit(train, splits.train.attribute(name).numpy())
 
-    def told(features: NDArray, split: Split) -> Binary:
+    def predictions(features: NDArray, split: Split) -> Binary:
         truth = split.attribute(name).numpy().astype(float)
         return Binary(head.predict_proba(features)[:, 1], truth)
 
-    said, threshold = told(test, splits.test), fairness.best_threshold(told(val, splits.val))
-    f1 = fairness.f1(said, np.ones((1, len(said.y))), threshold)
-    return fairness.by_group(said) | {
+    threshold = fairness.best_threshold(predictions(val, splits.val))
+    predicted = predictions(test, splits.test)
+    f1 = fairness.f1(predicted, np.ones((1, len(predicted.y))), threshold)
+    return fairness.by_group(predicted) | {
         "f1": float(f1[0]),
         "threshold": threshold,
-        "auroc": roc_auc_score(said.y, said.p),
+        "auroc": roc_auc_score(predicted.y, predicted.p),
     }

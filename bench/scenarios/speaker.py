@@ -29,7 +29,7 @@ class Speaker(ShiftScenario):
     source = "leave one speaker out, as usual in speech recognition"
     question = "Is it right, or at least less sure, when somebody new speaks?"
     tags: ClassVar[frozenset[str]] = frozenset({"audio"})
-    asked_for = True
+    asked_for = "it makes a fit for every speaker held out"
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "smoke": {"most": 1},
         "paper": {"most": 100},

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
 from bench.datasets.base import Dataset, View, fingerprint
-from bench.datasets.described import versions
 from bench.datasets.named import Value
 from bench.datasets.speech_corruptions import LEVELS, corrupt
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
-from bench.scenarios.corruption import corrupted
+from bench.scenarios.corruption import corrupted, libraries
 from bench.store.code import code_digest
+from bench.store.records import Headline
 
 
 class SpeechCorruption(ShiftScenario):
@@ -37,6 +37,9 @@ class SpeechCorruption(ShiftScenario):
         super().__init__(**inherited)
         self.levels = levels
 
+    def headlines(self) -> Sequence[Headline]:
+        return [Headline("speech corruption", order=20)]
+
     def skip(self, data: Dataset) -> str | None:
         return super().skip(data) if data.modality == "sound" else f"{data.name} is no speech"
 
@@ -48,7 +51,7 @@ class SpeechCorruption(ShiftScenario):
     def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
         data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
         code = code_digest("bench.datasets.speech_corruptions")
-        mark = fingerprint(test.fingerprint, name, level, code, versions("torch", "torchaudio"))
+        mark = fingerprint(test.fingerprint, name, level, code, libraries())
 
         def load() -> Tensor:
             make = lambda: corrupt(name, level, data.raw("test").x, data.name)  # noqa: E731

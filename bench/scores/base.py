@@ -6,7 +6,6 @@ Sizes: N inputs, S samples, T targets, K classes, F features.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bench import plugins
+from bench.errors import BenchError
 
 Needs = Literal["samples", "logits", "features"]
 Function = Callable[..., Tensor]
@@ -91,17 +91,19 @@ def score(
 
 
 def all_scores() -> dict[str, Score]:
-    """Every score in the modules of this package and of plug-ins, by name, in alphabetical order.
+    """Every score in the modules of this package and in plug-ins, in alphabetical order.
 
     Raises:
-        ValueError: two scores have one name.
+        BenchError: two scores have one name; the message names both files.
     """
     scores: dict[str, Score] = {}
-    package = importlib.import_module(__package__ or "bench.scores")
-    names = [info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
-    for module in (*map(importlib.import_module, names), *plugins.modules()):
+    files: dict[str, str | None] = {}
+    for module in plugins.members(importlib.import_module(__package__ or "bench.scores")):
         for value in vars(module).values():
-            if isinstance(value, Score) and scores.setdefault(value.name, value) is not value:
-                where = module.__name__
-                raise ValueError(f"two scores are named {value.name!r}; the second in {where}")
+            if not isinstance(value, Score):
+                continue
+            if scores.setdefault(value.name, value) is not value:
+                both = f"{files[value.name]} and {module.__file__}"
+                raise BenchError(f"two scores are named '{value.name}': {both}; rename one")
+            files.setdefault(value.name, module.__file__)
     return dict(sorted(scores.items()))

@@ -20,9 +20,10 @@ OURS = {"bench"}  # top-level packages whose code counts; a plug-in adds its own
 # These carry numbers and make none. Data counts by its bytes, fits and views by their keys.
 NO_NUMBERS = {
     "bench.datasets.errors", "bench.datasets.store", "bench.errors", "bench.discover",
+    "bench.metrics.registry",
     "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
-    "bench.store.code", "bench.store.files", "bench.store.rows",
+    "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
 
 
@@ -105,7 +106,12 @@ def _digest(name: str, known: dict[str, str]) -> str:
     if path is None:
         return name
     known[name] = "circle"  # the digest of a module that is still being read
-    tree = _Runs().visit(ast.parse(_source(path)))
+    source = _source(path)
+    try:
+        tree = _Runs().visit(ast.parse(source))
+    except (SyntaxError, ValueError):  # it cannot be imported either: its text is all there is
+        known[name] = _hash(source)
+        return known[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = sorted(_imports(tree, package, known))
     known[name] = _hash("\n".join([ast.dump(_Logic().visit(tree)), *imports]))
@@ -121,8 +127,10 @@ def _imports(tree: ast.Module, package: str, known: dict[str, str]) -> Iterator[
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - (node.level - 1)]
             base = ".".join([*above, node.module or ""] if node.level else [node.module or ""])
-            base = base.strip(".")
+            stated = base.strip(".")
             for alias in node.names:
+                public = bench.PUBLIC.get(alias.name) if stated == "bench" else None
+                base = public or stated
                 whole = f"{base}.{alias.name}"
                 is_module = _is_ours(whole) and module_path(whole) is not None
                 origin = _origin(whole if is_module else base, known)

@@ -3,77 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
-from bench.report.leaderboard import Column
-from bench.report.plots import Drawing, Material
+from bench.report import style
+from bench.report.leaderboard import Column, by_words, columns
+from bench.report.plots import Drawing, Material, figure
+from bench.report.plots.shift import curves_by, score_of
 
-ECE = Column("ECE", "clean", "ece")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 FLOOR = 1e-4  # where no answer is wrong, on an axis of powers of ten
+RISK = (
+    "Risk and coverage: errors among the predictions a method is most certain of, by {by}, "
+    f"mean over seeds; {FLOOR:g} stands for none."
+)
+RELIABILITY = (
+    "Reliability of each method's point prediction on clean inputs: share right against "
+    "confidence in 15 equal bins, seeds pooled; area: share of answers. Below the line: too "
+    "certain."
+)
 
 
-def draw(given: Material) -> Iterator[Drawing]:
-    """Both figures, for the methods with a curve of every seed."""
-    owed = len(seeds(given.frame, "clean"))
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in style.legible(given.methods)}
-    for record in given.curves:
-        if "risk" in record and record["method"] in found and "~" not in record["dataset"]:
-            found[record["method"]].append(record)
-    if whole := {name: records for name, records in found.items() if 0 < len(records) == owed}:
-        yield _risk(given, whole)
-        yield _reliability(given, whole)
+@figure(place="paper")
+def answers(material: Material) -> Iterator[Drawing]:
+    """Give both figures, for the methods with a curve of every seed."""
+    for column in columns(material.group):
+        if column.spec.name == "ece":
+            yield from _both(material, column)
 
 
-def _risk(given: Material, found: dict[str, list[dict[str, Any]]]) -> Drawing:
-    figure = style.canvas(2.9)
-    axis = figure.subplots()
-    for i, (name, records) in enumerate(found.items()):
-        risk = np.mean([record["risk"] for record in records], axis=0) / 1e5
+def _both(material: Material, ece: Column) -> Iterator[Drawing]:
+    part = material.group.measurements[ece.scenario]
+    score, methods = score_of(material), style.legible(material.methods)
+    risks: dict[str, list[Any]] = {name: [] for name in methods}
+    bins: dict[str, list[Any]] = {name: [] for name in methods}
+    for file, curves in curves_by(material, score):
+        plain = file.scenario == ece.scenario and "~" not in file.dataset
+        if plain and file.method in risks and curves.risk and file.seed in part.seeds:
+            risks[file.method].append(curves.risk)
+            bins[file.method].append(file.reliability)
+    whole = [name for name in methods if len(risks[name]) == len(part.seeds)]
+    if not whole:
+        return
+    colours = material.palette(whole)
+    mean = {name: np.mean(risks[name], axis=0) / 1e5 for name in whole}
+    yield Drawing("risk_coverage", RISK.format(by=by_words(score)), partial(_risk, mean, colours))
+    pools = {name: pooled(bins[name]) for name in whole}
+    values = material.table(ece.values(material.group).mean(axis=(1, 2)))[0] * ece.spec.scale
+    draw = partial(_reliability, pools, values[whole], colours)
+    yield Drawing("reliability", RELIABILITY, draw)
+
+
+def _risk(risks: dict[str, Any], colours: style.Palette) -> Figure:
+    drawn = style.canvas(2.9)
+    axis = drawn.subplots()
+    handles = {}
+    for i, (name, risk) in enumerate(risks.items()):
         coverage = np.arange(1, len(risk) + 1) / len(risk)
-        how = style.line(name, list(found), given.colours)
-        axis.plot(coverage, np.maximum(risk, FLOOR), markevery=(2 + 3 * i, 25), **how)
+        how = style.line(name, list(risks), colours)
+        (handles[name],) = axis.plot(
+            coverage, np.maximum(risk, FLOOR), markevery=(2 + 3 * i, 25), **how
+        )
     axis.set(
         yscale="log", xlabel="share of inputs answered, most certain first", ylabel="share wrong"
     )
     axis.set(xlim=(0, 1), ylim=(FLOOR, 1))
-    figure.legend(loc="outside lower center", ncols=3)
-    caption = (
-        "Risk and coverage: errors among the answers a method is most certain of, by its own "
-        f"score, mean over seeds; {FLOOR:g} stands for none."
-    )
-    return Drawing("risk_coverage", figure, caption)
+    style.despine(axis)
+    style.legend(drawn, handles)
+    return drawn
 
 
-def _reliability(given: Material, found: dict[str, list[dict[str, Any]]]) -> Drawing:
-    """Small multiples: a dot for each bin, its area the share of answers in it."""
-    lines = ECE.lines(given.frame)
-    ece = stats.over_cells(stats.grid(lines, list(found), seeds(given.frame, "clean"))).mean(axis=1)
-    rows = -(-len(found) // 3)
-    figure = style.canvas(0.4 + 1.1 * rows)
-    axes = style.panels(figure, len(found), 3, "confidence", "share right")
-    for axis, (name, records) in zip(axes, found.items(), strict=True):
-        bins = pooled([record["reliability"] for record in records])
+def _reliability(bins: dict[str, pd.DataFrame], ece: pd.Series, colours: style.Palette) -> Figure:
+    """Draw small multiples: a dot for each bin, its area the share of answers in it."""
+    drawn = style.canvas(0.4 + 1.1 * -(-len(bins) // 3))
+    axes = style.panels(drawn, len(bins), 3, "confidence", "share right")
+    for axis, (name, of) in zip(axes, bins.items(), strict=True):
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
-        axis.plot(bins["confidence"], bins["accuracy"], color=given.colours[name], linewidth=0.4)
-        axis.scatter(bins["confidence"], bins["accuracy"], color=given.colours[name],
-                     s=3 + 30 * bins["n"] / bins["n"].sum())  # fmt: skip
-        axis.text(1, 0.05, f"ECE {100 * ece[name]:.1f} %", fontsize=6, ha="right")
-        axis.set_title(style.heading(name), fontsize=6, pad=2)
+        axis.plot(of["confidence"], of["accuracy"], color=colours[name], linewidth=0.4)
+        axis.scatter(of["confidence"], of["accuracy"], color=colours[name],
+                     s=3 + 30 * of["n"] / of["n"].sum())  # fmt: skip
+        axis.text(1, 0.05, f"ECE {ece[name]:.1f} %", fontsize=style.SMALL, ha="right")
+        axis.set_title(style.heading(name), fontsize=style.SMALL, pad=2)
         axis.set(xlim=(0, 1.03), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-    caption = (
-        "Reliability of each method's answer on clean inputs: share right against confidence in "
-        "15 equal bins, seeds pooled; area: share of answers. Below the line: too certain."
-    )
-    return Drawing("reliability", figure, caption)
+    return drawn
 
 
 def pooled(seeds_: list[list[list[int]]]) -> pd.DataFrame:
-    """The bins that are not empty, over all seeds: n, confidence and accuracy as shares."""
+    """Return the bins that are not empty, over all seeds: n, confidence and accuracy as shares."""
     bins = np.array(seeds_, dtype=float)  # (seeds, bins, 3)
     n = bins[:, :, 0]
     means = (bins[:, :, 1:] * n[:, :, None]).sum(0) / np.maximum(n.sum(0), 1)[:, None] / 1000

@@ -2,60 +2,71 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.plots import Drawing, Material
+from bench.report import style
+from bench.report.leaderboard import leaderboard
+from bench.report.plots import Drawing, Material, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEIGHT = 0.145  # inches a method
 
 
-def draw(given: Material) -> Iterator[Drawing]:
-    """One diagram of all methods that have every cell, ranked as in the leaderboard."""
-    ranks = stats.cell_ranks(given.cells)
-    methods, cells = ranks.shape
-    if methods < 3 or cells < 2:
+@figure(place="paper")
+def ranks(material: Material) -> Iterator[Drawing]:
+    """Give one diagram of all methods that have every cell, ranked as in the leaderboard."""
+    table = leaderboard(material.group, material.score)
+    cells, difference = table.ranking.cells, table.ranking.difference
+    if math.isnan(difference):
         return  # too few to test
-    difference = stats.critical_difference(methods, cells)
-    means = ranks.mean(axis=1).sort_values(kind="stable")
-    figure = style.canvas(0.7 + 0.155 * methods)
-    _diagram(figure.subplots(), means, difference, given.colours)
+    means = table.rank.dropna()
     caption = (
         f"Mean rank over {cells} (view, severity) cells by AUROC. Methods joined by a bar are not "
         f"told apart by Nemenyi's test at 5 % (critical difference {difference:.2f})."
     )
-    yield Drawing("ranks", figure, caption)
+    yield Drawing(
+        "ranks", caption, partial(_draw, means, difference, material.palette(means.index))
+    )
 
 
 def cliques(means: pd.Series, difference: float) -> list[tuple[int, int]]:
-    """First and last place of each largest run of sorted means within the difference."""
-    found: list[tuple[int, int]] = []
+    """Return first and last place of each largest run of sorted means within the difference."""
+    runs: list[tuple[int, int]] = []
     for first, mean in enumerate(means):
         last = int((means <= mean + difference).sum()) - 1
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return found
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
 
 
-def _diagram(axis, means: pd.Series, difference: float, colours: style.Palette) -> None:  # type: ignore[no-untyped-def]
-    import seaborn as sns
-
+def _draw(means: pd.Series, difference: float, colours: style.Palette) -> Figure:
+    runs = cliques(means, difference)
+    drawn = style.canvas(0.75 + HEIGHT * len(means), width=style.wide_enough(means.index))
+    axis, beside = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 0.04 + 0.05 * len(runs)])
     places = range(len(means))
-    axis.hlines(places, 1, means, color="0.85", linewidth=0.6)
+    axis.hlines(places, 1, means, color="0.8", linewidth=0.6)
     axis.scatter(means, places, c=[colours[name] for name in means.index], s=16, zorder=3)
-    beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
+    text = {"textcoords": "offset points", "va": "center", "fontsize": style.SMALL}
     for place, mean in zip(places, means, strict=True):
-        axis.annotate(f"{mean:.2f}", (mean, place), **beside)
-    groups, span = cliques(means, difference), means.max() - 1
-    for i, (first, last) in enumerate(groups):
-        at = means.max() + (0.2 + 0.035 * i) * span
-        axis.plot([at, at], [first - 0.2, last + 0.2], color="black", linewidth=2,
-                  solid_capstyle="butt")  # fmt: skip
-    axis.plot([1, 1 + difference], [-1, -1], color="black", linewidth=1, marker="|", markersize=4)
-    above = beside | {"xytext": (0, 3), "ha": "center", "va": "bottom"}
-    axis.annotate(f"critical difference {difference:.2f}", (1 + difference / 2, -1), **above)
-    right = max(means.max() + (0.2 + 0.035 * len(groups)) * span, 1 + difference)
-    axis.set(xlim=(1 - 0.03 * span, right + 0.03 * span), ylim=(len(means) - 0.4, -2.2))
+        axis.annotate(f"{mean:.2f}", (mean, place), xytext=(4, 0), **text)
+    axis.plot([1, 1 + difference], [-1.3, -1.3], color="black", linewidth=1, marker="|",
+              markersize=4)  # fmt: skip
+    axis.annotate("critical difference", (1 + difference, -1.3), xytext=(4, 0), **text)
+    span = max(means.max(), 1 + difference) - 1
+    axis.set(xlim=(1 - 0.03 * span, 1 + 1.18 * span), ylim=(len(means) - 0.4, -1.9))
     axis.set(xlabel="mean rank (1 is best)", yticks=places, yticklabels=means.index)
     axis.grid(visible=False, axis="y")
-    sns.despine(ax=axis, left=True)
+    style.despine(axis, "left")
+    for at, (first, last) in enumerate(runs):
+        beside.plot([at, at], [first - 0.25, last + 0.25], color="black", linewidth=1.5,
+                    solid_capstyle="butt")  # fmt: skip
+    beside.set_xlim(-0.6, len(runs) - 0.4)
+    beside.set_axis_off()
+    return drawn

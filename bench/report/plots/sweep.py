@@ -3,89 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.report import stats, style
-from bench.report.frames import seeds
-from bench.report.leaderboard import COLUMNS, Column
-from bench.report.plots import Drawing, Material
+from bench.report import style
+from bench.report.leaderboard import Column, columns
+from bench.report.plots import Drawing, Material, figure
 
-ACCURACY = next(column for column in COLUMNS if column.label == "accuracy")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 LOG = 8  # a range as wide as this is drawn in powers of two
 
-
-def draw(given: Material) -> Iterator[Drawing]:
-    """One figure for each (method, parameter) with three values or more."""
-    for (name, key), points in given.sweeps.items():
-        shifts = {c.label: _values(given, c, points) for c in given.shifts}
-        shifts = {label: lines for label, lines in shifts.items() if len(lines)}
-        right = _values(given, ACCURACY, points)
-        if len(right) or shifts:
-            yield _drawing(given, name, key, right, shifts)
+Line = pd.DataFrame  # (values of the parameter, seeds)
 
 
-def _values(given: Material, column: Column, points: dict[float, str]) -> pd.DataFrame:
-    """One line for each value and seed of the methods that are complete."""
-    lines = column.lines(given.frame)
-    if lines.empty:
-        return pd.DataFrame()
-    values = stats.grid(lines, points.values(), seeds(given.frame, column.scenario))
-    whole = stats.over_cells(values).dropna().T
-    whole.columns = [at for at, label in points.items() if label in whole]
-    return (
-        whole.melt(var_name="at", value_name="value") if len(whole.columns) > 1 else pd.DataFrame()
-    )
+@figure(place="paper")
+def sweep(material: Material) -> Iterator[Drawing]:
+    """Give one figure for each (method, parameter) with three values or more."""
+    for (name, key), points in material.sweeps.items():
+        shifts = {c.label: _values(material, c, points) for c in material.shifts}
+        shifts = {label: values for label, values in shifts.items() if len(values)}
+        answers = [c for c in columns(material.group) if c.spec.name == "accuracy"]
+        accuracy = _values(material, answers[0], points) if answers else pd.DataFrame()
+        if len(accuracy) or shifts:
+            caption = (
+                f"{name} at different {key}: accuracy, and AUROC by shift, mean and standard "
+                "deviation over seeds. What is not complete is not drawn."
+            )
+            colour = material.colours.get(name, style.BLACK)
+            draw = partial(_draw, key, accuracy, shifts, colour)
+            yield Drawing(f"sweep_{name}_{key}", caption, draw)
 
 
-def _drawing(
-    given: Material, name: str, key: str, right: pd.DataFrame, shifts: dict[str, pd.DataFrame]
-) -> Drawing:
-    import seaborn as sns
+def _values(material: Material, column: Column, points: dict[float, str]) -> Line:
+    """Return the values of the methods that are complete, if there are two or more."""
+    values = material.table(column.values(material.group, material.score).mean(axis=2))
+    whole = values.loc[list(points.values())].set_axis(list(points)).dropna()
+    return whole if len(whole) > 1 else pd.DataFrame()
 
-    figure = style.canvas(2.1)
-    left, other = figure.subplots(1, 2)
-    how = {"x": "at", "y": "value", "errorbar": "sd", "err_style": "bars", "markersize": 4}
-    if len(right):
-        sns.lineplot(right, ax=left, color=given.colours.get(name, style.BLACK), marker="o", **how)
-    colours = sns.color_palette("colorblind")
-    for i, (label, lines) in enumerate(shifts.items()):
-        sns.lineplot(
-            lines, ax=other, color=colours[i], marker=style.MARKERS[i], label=label,
-            linestyle=style.DASHES[i % len(style.DASHES)], **how,
-        )  # fmt: skip
-    for axis, title in ((left, "accuracy"), (other, "AUROC")):
-        _axis(
-            axis, title, key, [*right.get("at", []), *(a for s in shifts.values() for a in s["at"])]
-        )
+
+def _draw(key: str, accuracy: Line, shifts: dict[str, Line], colour: style.Colour) -> Figure:
+    drawn = style.canvas(2.1 if shifts else 1.8)
+    both = [("accuracy", {"": accuracy}), ("AUROC", shifts)]
+    kept = [(title, lines) for title, lines in both if any(map(len, lines.values()))]
+    axes = drawn.subplots(1, len(kept), squeeze=False)[0]
+    ticks = sorted({at for _, lines in kept for values in lines.values() for at in values.index})
+    for axis, (title, lines) in zip(axes, kept, strict=True):
+        for i, (label, values) in enumerate(lines.items()):
+            axis.errorbar(
+                values.index, values.mean(axis=1), yerr=_deviation(values), label=label,
+                color=style.COLOURS[i] if label else colour, marker=style.MARKERS[i],
+                linestyle=style.DASHES[i % len(style.DASHES)], markersize=3, elinewidth=0.8,
+            )  # fmt: skip
+        _axis(axis, title, key, ticks)
     if shifts:
-        figure.legend(*other.get_legend_handles_labels(), loc="outside lower center",
-                      ncols=3)  # fmt: skip
-        other.get_legend().remove()
-    caption = (
-        f"{name} at different {key}: accuracy, and AUROC by shift, mean and standard deviation "
-        "over seeds. What is not complete is not drawn."
-    )
-    return Drawing(f"sweep_{name}_{key}", figure, caption)
+        handles, labels = axes[-1].get_legend_handles_labels()
+        style.legend(drawn, dict(zip(labels, handles, strict=True)))
+    return drawn
 
 
-def _axis(axis, title: str, key: str, at: list[float]) -> None:  # type: ignore[no-untyped-def]
-    import seaborn as sns
+def _deviation(values: Line) -> pd.Series:
+    return values.std(axis=1, ddof=1).fillna(0) if values.shape[1] > 1 else 0 * values.sum(axis=1)
 
-    ticks = sorted(set(at))
-    if ticks and ticks[0] > 0 and ticks[-1] / ticks[0] >= LOG:
+
+def _axis(axis: Axes, title: str, key: str, ticks: list[float]) -> None:
+    if ticks[0] > 0 and ticks[-1] / ticks[0] >= LOG:
         axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, _labels(ticks, crowded=axis.get_xscale() == "log"))
     axis.minorticks_off()
-    axis.set(title=title, xlabel=key, ylabel="")
-    sns.despine(ax=axis)
+    axis.set(title=title, xlabel=key)
+    style.despine(axis)
 
 
 def _labels(ticks: list[float], *, crowded: bool) -> list[str]:
-    """What stands at each tick; nothing where, on a scale of powers of 2, the last is too near."""
-    found, last = [], 0.0
+    """Return the label of each tick: "" where, on a scale of powers of 2, the last is too near."""
+    labels, last = [], 0.0
     for tick in ticks:
         near = crowded and last > 0 and tick / last < 1.5
-        found.append("" if near else f"{tick:g}")
+        labels.append("" if near else f"{tick:g}")
         last = last if near else tick
-    return found
+    return labels

@@ -1,14 +1,15 @@
 "use strict";
-// Draws the boards that Python worked out (bench/report/html.py): picks, sorts and shows, and
+// Draws the boards that Python worked out (bench/report/web/page.py): picks, sorts and shows, and
 // computes nothing. Names are data: they become text nodes, never markup.
 (() => {
   const DATA = JSON.parse(document.getElementById("data").textContent);
   const ALL = "*"; // every data set, preset or device; scenarios: the summary
-  const OWN = ""; // each method's own score; also the score of what is measured of an answer
+  const OWN = ""; // each method's own score; also the score of metrics of point predictions
+  const PAPER = "vote_entropy"; // the score that the paper ranks inputs by
   const NONE = "–";
   const START = {
-    data: DATA.boards.length ? DATA.boards[0].dataset : ALL, scenario: ALL, metric: "auroc",
-    score: OWN, preset: ALL, device: ALL, find: "", sort: "rank", way: "",
+    data: DATA.boards.length ? DATA.boards[DATA.start].dataset : ALL, scenario: ALL,
+    metric: "auroc", score: DATA.score, preset: ALL, device: ALL, find: "", sort: "rank", way: "",
   };
   const state = { ...START, open: null }; // open: {board, method, column}
   const form = document.getElementById("controls");
@@ -110,7 +111,8 @@
     return sheet.columns.map(([view, severity, metric, n, label, better, digits], i) => ({
       key: `${view} ${severity} ${metric}`, label, better, digits, cells: [], n,
       below: views > 1 ? [view, severity || ""].join(" ").trim() : "",
-      mean: sheet.mean[i], std: sheet.std[i], best: sheet.best[i],
+      mean: sheet.mean[i], std: sheet.std[i], best: sheet.best[i], low: sheet.low[i],
+      high: sheet.high[i],
     }));
   }
 
@@ -128,13 +130,33 @@
 
   // Sorting and filtering
 
+  const escaped = (text) => text.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+
+  /** A test of names: "a, b" is either of two, "a b" has both words, "mc_*" is a whole name. */
+  function search(text) {
+    const lists = text.toLowerCase().split(",").map((part) => part.split(/\s+/).filter(Boolean));
+    const wanted = lists.filter((words) => words.length).map((words) => words.map((word) => {
+      if (!/[*?]/.test(word)) return (name) => name.includes(word);
+      const pattern = escaped(word).replaceAll("*", ".*").replaceAll("?", ".");
+      const glob = new RegExp(`^${pattern}$`);
+      return (name) => glob.test(name);
+    }));
+    return (name) => !wanted.length
+      || wanted.some((tests) => tests.every((test) => test(name.toLowerCase())));
+  }
+
+  /** Whether a method has any number in the columns: a scenario shows no others. */
+  const measuredBy = (columns) => (i) => columns.some(({ mean, cells, sheet }) => (
+    (mean && mean[i] !== null)
+      || cells.some((id) => cellMean(sheet, id, i) !== null || sheet.partial[`${id},${i}`])
+  ));
+
   /** Places of the methods that the search leaves, in the chosen order; without a number last. */
   function order(board, columns, ranks) {
     const name = (i) => board.methods[i].name;
-    const words = state.find.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = board.methods.map((_, i) => i).filter((i) => (
-      words.every((word) => name(i).toLowerCase().includes(word))
-    ));
+    const matching = search(state.find);
+    const shown = state.scenario === ALL ? () => true : measuredBy(columns);
+    const found = board.methods.map((_, i) => i).filter((i) => matching(name(i)) && shown(i));
     const value = sortValue(board, columns, ranks);
     const sign = ascending(columns) ? 1 : -1;
     return found.sort((a, b) => {
@@ -150,7 +172,8 @@
     if (column) return (i) => (column.mean ? column.mean[i] : null);
     if (state.sort === "method") return (i) => board.methods[i].name;
     if (state.sort === "score") return (i) => scoreOf(board, i);
-    return (i) => (ranks && ranks.order.includes(i) ? ranks.order.indexOf(i) : null);
+    const by = ranks || board.sheets[START.metric]?.[state.score]?.ranks[""];
+    return (i) => (by && by.order.includes(i) ? by.order.indexOf(i) : null);
   }
 
   /** Whether small comes first: by choice, else so that the best does. */
@@ -160,8 +183,9 @@
     return column ? column.better !== "higher" && column.better !== "" : true;
   }
 
-  const scoreOf = (board, i) => (answered(state.metric) && state.scenario !== ALL
-    ? "answer" : DATA.scores[state.score || board.methods[i].score]);
+  const scoreOf = (board, i) => DATA.scores[board.methods[i].score] || NONE;
+  const ownScores = (ranks) => state.score === OWN && !answered(state.metric)
+    && (state.scenario === ALL || ranks);
 
   // Pictures
 
@@ -264,16 +288,24 @@
     return element("thead", {}, element("tr", {},
       heading("method", "method", "", "", columns, "words name"),
       ranks ? heading("rank", "mean rank", below, "", columns, "words") : null,
-      state.scenario === ALL || ranks ? heading("score", "score", "", "", columns, "words") : null,
+      ownScores(ranks) ? heading("score", "score", "", "", columns, "words") : null,
       columns.map(({ key, label, below: under, better }) => (
         heading(key, label, under, better, columns)
       ))));
   }
 
-  function figure(mean, std, digits, best) {
+  function figure(mean, std, digits, best, ends) {
     return element("span", { class: best ? "number best" : "number" }, printed(mean, digits),
       std === null || std === undefined ? null
-        : element("span", { class: "spread" }, ` ± ${printed(std, digits)}`));
+        : element("span", { class: "spread" }, ` ± ${printed(std, digits)}`),
+      ends ? element("span", { class: "spread interval" },
+        ` [${printed(ends[0], digits)}, ${printed(ends[1], digits)}]`) : null);
+  }
+
+  /** Both ends of the interval of a method's number, where it has one. */
+  function endsOf({ low, high }, method) {
+    const ends = [low && low[method], high && high[method]];
+    return ends.every((end) => end !== null && end !== undefined) ? ends : null;
   }
 
   function cell(board, column, method) {
@@ -281,7 +313,8 @@
     const best = column.best.includes(method);
     const inside = mean === null ? [lacking(board, column, method)]
       : [sparkline(board, column, method),
-        figure(mean, column.std && column.std[method], column.digits, best),
+        figure(mean, column.std && column.std[method], column.digits, best,
+          endsOf(column, method)),
         best ? unseen(" (best, or not distinguishable from it)") : null];
     return element("td", { class: "cell", "data-column": column.key }, inside);
   }
@@ -323,8 +356,7 @@
     },
     element("th", { scope: "row", class: "words name" }, button),
     ranks ? rankCell(ranks, method) : null,
-    state.scenario === ALL || ranks
-      ? element("td", { class: "words own" }, scoreOf(board, method)) : null,
+    ownScores(ranks) ? element("td", { class: "words own" }, scoreOf(board, method)) : null,
     columns.map((column) => cell(board, column, method)));
   }
 
@@ -352,18 +384,23 @@
   /** What stands under a table: what the numbers are, and what is not there. */
   function notes(board, ranks) {
     const partial = board.methods.flatMap(({ notes: lines }) => lines);
-    const own = state.metric === "auroc" && state.score === OWN && state.scenario === ALL;
+    const printedToo = ["metric", "score", "scenario"].every((key) => state[key] === START[key]);
     return element("div", { class: "note" },
-      element("p", {}, own ? board.caption : caption(board, ranks), ranks && ranks.difference
+      element("p", {}, printedToo ? board.caption : caption(board, ranks), ranks && ranks.difference
         ? " Bars: mean rank ± half of Nemenyi’s critical difference; two methods whose bars do"
           + " not overlap differ at 5 %." : ""),
+      columnsOf(board).some(({ low }) => low)
+        ? element("p", {}, "In brackets: 95 % interval, mean of the seeds’ ends.") : null,
+      board.left_out.length && state.scenario === ALL
+        ? element("ul", {}, board.left_out.map((line) => element("li", {}, line))) : null,
       partial.length ? element("details", {},
         element("summary", {}, `Partial: ${plural(partial.length, "method")}; no mean and no rank`),
         element("ul", {}, partial.map((line) => element("li", {}, line)))) : null);
   }
 
   function caption(board, ranks) {
-    const by = answered(state.metric) ? "of each method’s answer" : `by ${inWords(state.score)}`;
+    const by = answered(state.metric) ? "of each method’s point prediction"
+      : `by ${inWords(state.score)}`;
     const text = ranks ? `${DATA.metrics[state.metric][0]} ${by}. ` : "";
     const difference = ranks && ranks.difference
       ? `, Nemenyi’s critical difference ${ranks.difference.toFixed(2)}` : "";
@@ -375,7 +412,8 @@
       ? `Mean ± standard deviation (ddof = 1) over ${seeds} seeds.` : "One seed.";
     const bold = seeds > 1 ? "what a paired t-test over the seeds (5 %, each on its own) does not"
       + " tell from it" : "nothing can be tested with one seed";
-    return `${text}${spread} Bold: best, and ${bold}. ${ranked}`;
+    return `${text}${spread} Bold: best, and ${bold}; never what is not better than chance. `
+      + ranked;
   }
 
   // The views behind a method
@@ -463,11 +501,25 @@
         return element("tr", {},
           element("th", { scope: "row", class: "words" },
             `${column.label} ${column.below}`.trim(), ` ${(ARROWS[column.better] || [""])[0]}`),
-          element("td", {}, figure(mean, std, column.digits, column.best.includes(method))),
+          element("td", {}, figure(mean, std, column.digits, column.best.includes(method),
+            endsOf(column, method))),
           element("td", { class: "words" }, column.mean && standing(column.mean, method)));
       });
       return partTable(board, scenario, method, ["metric", "value", STANDING], lines);
     });
+  }
+
+  const quoted = (word) => (/^[\w.,:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+  /** The command that measures a scenario of one method again. */
+  function command(board, scenario, method) {
+    // the label of a data set that is not whole ends in its size, and a name has no dash
+    const data = board.dataset.replace(/^([^:-]+)-[^:]*/, "$1");
+    const options = { methods: board.methods[method].name, datasets: data, scenarios: scenario,
+      seeds: board.seeds[scenario].join(","), preset: board.preset };
+    const known = Object.entries(options).filter(([, value]) => value && value !== "unknown");
+    const words = known.map(([name, value]) => `--${name} ${quoted(value)}`);
+    return ["python -m bench run", ...words].join(" ");
   }
 
   function partTable(board, scenario, method, names, lines) {
@@ -479,10 +531,14 @@
     const heads = names.filter((name) => name !== null).map((name) => (
       element("th", { scope: "col", class: words.has(name) ? "words" : undefined }, name)
     ));
-    return element("table", { class: "part" },
+    const table = element("table", { class: "part" },
       element("caption", {}, scenario, links.length
         ? element("span", {}, " · row files:", links) : null),
       element("thead", {}, element("tr", {}, heads)), element("tbody", {}, lines));
+    return element("div", { class: "frame", tabindex: "0", role: "region",
+      "aria-label": `${scenario} of ${board.methods[method].name}` }, table,
+    element("p", { class: "again" }, "Measure again: ",
+      element("code", {}, command(board, scenario, method))));
   }
 
   // The page
@@ -493,12 +549,35 @@
   function draw() {
     const focus = focusKey();
     const boards = DATA.boards.map((board, i) => [board, i]).filter(([board]) => matches(board));
-    place.replaceChildren(...boards.map(([board, i]) => table(board, i)));
+    const every = state.data === ALL && state.scenario === ALL ? overall() : null;
+    const sections = [every, ...boards.map(([board, i]) => table(board, i))];
+    place.replaceChildren(...sections.filter(Boolean));
     fit();
     fillControls();
     status.textContent = sentence(boards.map(([board]) => board));
     if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
     remember();
+  }
+
+  /** The mean over all data sets, of the methods that every one of them ranks. */
+  function overall() {
+    const matching = search(state.find);
+    const lines = (DATA.overall[state.score || "own"] || []).filter(([name]) => matching(name));
+    if (!lines.length || state.metric !== START.metric) return null;
+    const heads = [["words", "method"], ["", "mean place"], ["", "data sets"]];
+    return element("section", {},
+      element("h2", { id: "overall" }, "Mean over data sets"),
+      element("div", { class: "scroll", tabindex: "0", role: "region",
+        "aria-labelledby": "overall" },
+      element("table", { class: "overall", "aria-labelledby": "overall" },
+        element("thead", {}, element("tr", {}, heads.map(([words, text]) => (
+          element("th", { scope: "col", class: words }, element("b", {}, text)))))),
+        element("tbody", {}, lines.map(([name, at, boards]) => element("tr", {},
+          element("th", { scope: "row", class: "words" }, breakable(name)),
+          element("td", {}, printed(at, 3)), element("td", {}, String(boards))))))),
+      element("div", { class: "note" }, element("p", {}, `AUROC by ${inWords(state.score)}. `
+        + "Place on a data set: 0 is the best mean rank that it could give and 1 the worst; "
+        + "only methods that every data set ranks.")));
   }
 
   /** A table wider than the page scrolls in its own frame, any other with the page. */
@@ -531,9 +610,10 @@
     const how = by ? `sorted by ${by}, ${ascending(columns) ? "ascending" : "descending"}`
       : "in the order of their mean ranks";
     const count = shown === all ? plural(all, "method") : `${shown} of ${plural(all, "method")}`;
+    const hidden = state.scenario === ALL || shown === all ? "" : " The others have no number here.";
     const on = boards.length === 1 ? boards[0].dataset : plural(boards.length, "board");
     const ranked = shown === all ? "" : " Ranks are among all.";
-    return `${count} on ${on}, ${how}.${ranked}`;
+    return `${count} on ${on}, ${how}.${state.find ? ranked : hidden}`;
   }
 
   function fill(name, options) {
@@ -552,7 +632,7 @@
     ];
     const scenarios = unique(boards.flatMap((board) => Object.keys(board.seeds))).sort();
     const measured = boards.length > 0 && boards.every((board) => board.measured[state.scenario]);
-    fill("data", [...some("dataset").slice(1), [ALL, "all data sets"]]);
+    fill("data", [...some("dataset").slice(1), [ALL, "all data sets and their mean"]]);
     fill("preset", some("preset", "all presets"));
     fill("device", some("device", "all devices"));
     const named = scenarios.map((value) => [value, value.replaceAll("_", " ")]);
@@ -560,10 +640,18 @@
     fill("metric", Object.entries(DATA.metrics).filter(([name]) => (
       DATA.boards.some((board) => board.sheets[name])
     )).map(([name, [label, better]]) => [name, `${label} ${ARROWS[better][0]}`]));
-    fill("score", [[OWN, "each method’s own"], ...Object.entries(DATA.scores)]);
+    fill("score", scores());
     form.elements.metric.disabled = measured;
     form.elements.score.disabled = measured || answered(state.metric);
     if (document.activeElement !== form.elements.find) form.elements.find.value = state.find;
+  }
+
+  /** Scores as options: the one that the page starts with, the paper's, each method's own, others. */
+  function scores() {
+    const words = { ...DATA.scores, [OWN]: "each method’s own" };
+    if (words[PAPER]) words[PAPER] += " (the paper’s)";
+    const first = [START.score, PAPER, OWN].filter((name) => Object.hasOwn(words, name));
+    return unique([...first, ...Object.keys(DATA.scores)]).map((name) => [name, words[name]]);
   }
 
   // The address remembers the choice, so that a view can be bookmarked
@@ -579,7 +667,7 @@
       if (Object.hasOwn(START, key)) state[key] = value;
     }
     if (!DATA.metrics[state.metric]) state.metric = START.metric;
-    if (state.score !== OWN && !DATA.scores[state.score]) state.score = START.score;
+    if (state.score !== OWN && !Object.hasOwn(DATA.scores, state.score)) state.score = START.score;
   }
 
   function choose(change) {

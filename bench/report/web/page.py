@@ -7,150 +7,153 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.report import formats
-from bench.report.frames import Board, board_of, seeds
-from bench.report.leaderboard import DETECTION, Leaderboard, leaderboard
-from bench.report.web.page_data import (
-    DETECTED,
-    METRICS,
-    Cells,
-    Sheet,
-    count,
-    measured,
-    sheet,
-    whole,
-)
-from bench.store.rows import row_path
+from bench.report.frames import ResultGroup
+from bench.report.leaderboard import Leaderboard, leaderboard, left_out, overall_ranking
+from bench.report.web.page_data import Cells, Sheet, measured, sheet, whole
+from bench.store.records import OWN, RANKED_BY, row_path
 
 NAME = "leaderboard.html"
 HERE = Path(__file__).parent
+FIRST = "mnist"  # the data set that the page opens with, where it is there
 
 
-def fixed(table: Leaderboard) -> list[dict[str, Any]]:
+def fixed(table: Leaderboard, methods: Sequence[str]) -> list[dict[str, Any]]:
     """The leaderboard's columns that no choice of metric or score changes, such as accuracy."""
+    of = {column.label: column for column in table.columns}
     found = []
-    for column in table.columns:
-        if column.metric == DETECTION and column.scenario:
+    for label, spec in table.specs.items():
+        if spec.kind == "detection" and not of[label].headline.score:
             continue
-        chosen = table.best.get(column.label, set())
+        chosen = table.best.get(label, set())
         found.append(
             {
-                "label": column.label, "scenario": column.scenario,
-                "better": column.better, "digits": column.digits,
-                "mean": whole(table.mean[column.label], column.digits),
-                "std": whole(table.std[column.label], column.digits),
-                "best": [i for i, name in enumerate(table.rank.index) if name in chosen],
+                "label": label, "scenario": of[label].scenario if label in of else "",
+                "better": spec.better, "digits": spec.digits,
+                "mean": whole(table.mean[label][methods], spec.digits),
+                "std": whole(table.std[label][methods], spec.digits),
+                "best": [i for i, name in enumerate(methods) if name in chosen],
             }
         )  # fmt: skip
     return found
 
 
 def board_data(
-    board: Board, records: Sequence[Mapping[str, Any]], linked: Callable[[str], bool]
+    group: ResultGroup, score: str = RANKED_BY, linked: Callable[[str], bool] = lambda path: True
 ) -> dict[str, Any]:
     """One board, as the page's script reads it."""
-    table = leaderboard(_own_lines(board.frame))
-    methods = [str(name) for name in table.rank.index]
-    cells = Cells(board.frame, methods)
-    own = [record for record in records if _is_of(record, board)]
-    detected = set(cells.lines.loc[cells.lines["metric"] == DETECTION, "scenario"])
+    table = leaderboard(group, score)
+    cells = Cells(group)
     sheets: dict[str, dict[str, Sheet]] = {}
-    for metric, score in cells.sheets:
-        sheets.setdefault(metric, {})[score] = sheet(cells, metric, score)
+    for spec, by in cells.sheets:
+        sheets.setdefault(spec.name, {})[by] = sheet(cells, spec, by)
+    detecting = set(group.detecting)
     return {
-        "dataset": board.dataset, "preset": board.preset, "device": board.device,
+        "dataset": group.dataset, "preset": group.preset, "device": group.device,
         "caption": table.caption.strip(),
         "methods": [
             {
-                "name": name, "score": table.score[name], "params": _params(own, name),
-                "notes": _notes(table, own, name),
+                "name": name, "score": group.own[name], "params": _params(group, name),
+                "notes": _notes(table, group, name),
             }
-            for name in methods
+            for name in group.methods
         ],
-        "seeds": {name: list(map(int, seeds(board.frame, name))) for name in board.scenarios},
-        "cells": [
-            [row.scenario, row.view, row.severity, row.group or "", count(pd.Series([row.n]))]
-            for row in cells.cells.itertuples()
-        ],
+        "seeds": {name: group.measurements[name].seeds for name in group.scenarios},
+        "cells": cells.cells,
         "groups": [[g.label, g.scenario, g.cells, g.kind] for g in cells.groups],
         "sheets": sheets,
-        "fixed": fixed(table),
+        "fixed": fixed(table, group.methods),
+        "left_out": left_out(group),
         "measured": {
-            name: measured(board.frame, name, methods)
-            for name in board.scenarios if name not in detected
+            name: measured(group, name) for name in group.scenarios if name not in detecting
         },
-        "files": _files(own, methods, linked),
+        "files": _files(group, linked),
     }  # fmt: skip
 
 
-def _own_lines(frame: pd.DataFrame) -> pd.DataFrame:
-    """What the leaderboard by own scores reads, and a line of each record: it is ten times less."""
-    score = frame["score"]
-    keep = (score == frame["headline"]) | (score == frame["answer"]) | score.isna()
-    return frame[keep | ~frame.duplicated(["variant", "scenario", "method", "seed"])]
-
-
-def _is_of(record: Mapping[str, Any], board: Board) -> bool:
-    """Tell whether the lines of a record are among those of a board."""
-    return (
-        board_of(str(record["dataset"])) == board.dataset
-        and (record.get("preset") or "unknown") == board.preset
-        and (record.get("device") or "unknown device") == board.device
-    )
-
-
-def _notes(table: Leaderboard, records: Iterable[Mapping[str, Any]], method: str) -> list[str]:
+def _notes(table: Leaderboard, group: ResultGroup, method: str) -> list[str]:
     """What the leaderboard says that a method lacks; or, where it lacks all, what failed."""
     found = [note for note in table.notes if note.startswith(f"{method}: ")]
-    failed = [r for r in records if r["method"] == method and r["status"] == "failed"]
-    reasons = dict.fromkeys(f"{method}: failed: {r.get('reason', '')}" for r in failed)
-    return found or list(reasons)
+    failed = [r for r in group.records if r.method == method and r.status == "failed"]
+    return found or list(dict.fromkeys(f"{method}: failed: {r.reason}" for r in failed))
 
 
-def _params(records: Iterable[Mapping[str, Any]], method: str) -> str:
+def _params(group: ResultGroup, method: str) -> str:
     """The parameters of a method in one line."""
-    found = [record.get("params") or {} for record in records if record["method"] == method]
-    return ", ".join(f"{name}={value}" for name, value in found[0].items()) if found else ""
+    params = next(record.params for record in group.records if record.method == method)
+    return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
-def _files(
-    records: Iterable[Mapping[str, Any]], methods: list[str], linked: Callable[[str], bool]
-) -> list[dict[str, list[list[Any]]]]:
+def _files(group: ResultGroup, linked: Callable[[str], bool]) -> list[dict[str, list[list[Any]]]]:
     """Row files of each method by scenario: [seed, path from the page]."""
-    found: list[dict[str, list[list[Any]]]] = [{} for _ in methods]
-    for record in records:
-        place = (record["dataset"], record["scenario"], record["method"], record["seed"])
+    by_method: dict[str, dict[str, list[list[Any]]]] = {name: {} for name in group.methods}
+    for record in group.records:
+        place = (record.dataset, record.scenario, record.method, record.seed)
         path = row_path(Path("rows"), *place).as_posix()
         if linked(path):
-            by_scenario = found[methods.index(record["method"])]
-            by_scenario.setdefault(record["scenario"], []).append([record["seed"], path])
-    return found
+            by_method[record.method].setdefault(record.scenario, []).append([record.seed, path])
+    return list(by_method.values())
+
+
+def overall(groups: Sequence[ResultGroup], score: str) -> list[list[Any]]:
+    """[method, mean place in per mille, number of boards], best first.
+
+    A place is 0 for the best rank that a board could give and 1000 for the worst, so that boards
+    with many methods count no more than others. Only methods that every board ranks, of the boards
+    that rank any; nothing where that is a single one.
+    """
+    places: dict[str, list[float]] = {}
+    boards = 0
+    for group in groups:
+        ranking = overall_ranking(group, score)
+        boards += ranking.methods > 0
+        for name, mean in zip(group.methods, ranking.mean, strict=True):
+            if not np.isnan(mean):
+                places.setdefault(name, []).append((mean - 1) / max(ranking.methods - 1, 1))
+    lines = [
+        [name, round(1000 * sum(found) / boards), boards]
+        for name, found in places.items()
+        if len(found) == boards > 1
+    ]
+    return sorted(lines, key=lambda line: (line[1], line[0]))
+
+
+def start(groups: Sequence[ResultGroup]) -> int:
+    """The board that the page opens with: MNIST, else that of most methods and records."""
+    sizes = [(g.dataset == FIRST, len(g.methods) * len(g.records)) for g in groups]
+    return sizes.index(max(sizes)) if sizes else 0
 
 
 def page(
-    boards: Sequence[Board], records: Sequence[Mapping[str, Any]], facts: Mapping[str, str],
+    groups: Sequence[ResultGroup], facts: Mapping[str, str], score: str = RANKED_BY,
     linked: Callable[[str], bool] = lambda path: True,
 ) -> str:  # fmt: skip
     """The whole page.
 
     Args:
-        boards: what can be chosen.
-        records: what the boards were made of; they name the row files.
+        groups: what can be chosen.
         facts: when, where and from what, by name.
+        score: what the page ranks by when it opens.
         linked: which row files are there.
     """
     script, style = (_asset(f"leaderboard.{kind}") for kind in ("js", "css"))
+    specs = {name: spec for group in groups for name, spec in group.specs.items()}
+    boards = [board_data(group, score, linked) for group in groups]
+    chosen = dict.fromkeys(name for board in boards for name in board["sheets"])
     data = {
-        "metrics": {name: [m.label, m.better, m.digits] for name, m in METRICS.items()},
-        "scores": _words(boards),
-        "boards": [board_data(board, records, linked) for board in boards],
+        "metrics": {n: [specs[n].heading, specs[n].better, specs[n].digits] for n in chosen},
+        "scores": _words(groups),
+        "score": "" if score == OWN else score,
+        "start": start(groups),
+        "overall": {name or OWN: overall(groups, name or OWN) for name in ("", RANKED_BY)},
+        "boards": boards,
     }
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
@@ -174,22 +177,18 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _words(boards: Iterable[Board]) -> dict[str, str]:
+def _words(groups: Sequence[ResultGroup]) -> dict[str, str]:
     """Scores of inputs by name, as they are printed."""
-    found = set()
-    for board in boards:
-        frame = board.frame
-        found |= {*frame.loc[frame["metric"].isin(DETECTED), "score"].dropna(), *frame["headline"]}
-    return {name: formats.in_words(name) for name in sorted(found)}
+    names = {name for group in groups for name in [*group.scores, *group.own.values()]}
+    return {name: formats.in_words(name) for name in sorted(names)}
 
 
 def write(
-    results: Path, boards: Sequence[Board], records: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, str],
-) -> None:  # fmt: skip
+    results: Path, groups: Sequence[ResultGroup], facts: Mapping[str, str], score: str = RANKED_BY
+) -> None:
     """Write ``leaderboard.html`` under ``results``."""
 
     def linked(path: str) -> bool:
         return (results / path).is_file()
 
-    formats.write(results / NAME, page(boards, records, facts, linked))
+    formats.write(results / NAME, page(groups, facts, score, linked))

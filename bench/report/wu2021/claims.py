@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +21,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from bench.report import formats
-from bench.report.stats import LEVEL
-from bench.report.wu2021.observed import METRICS, Found, Measured
+from bench.report.stats import LEVEL, t_above, t_quantile
+from bench.report.wu2021.observed import METRICS, Cells, Observed
 from bench.report.wu2021.published import columns, together, values
 from bench.report.wu2021.tables import metric_name, where
 
@@ -94,54 +95,54 @@ class Judged:
     check: Check
     paper: float
     ours: pd.Series  # of the seeds that have all of it
-    owed: int  # how many seeds there should be
-    found: tuple[Found, ...]
+    expected: int  # how many seeds there should be
+    cells: tuple[Cells, ...]
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether there is something to test: every seed, and more than one."""
-        return len(self.ours) == self.owed > 1
+        return len(self.ours) == self.expected > 1
 
     @property
     def paper_agrees(self) -> bool:
         """Whether the paper's own numbers pass; rounded, so that 0.1 + 0.2 - 0.3 is 0."""
         return self.check.low < round(self.paper, 9) < self.check.high
 
-    @property
+    @cached_property
     def inside(self) -> bool:
         """Whether our mean passes, certain or not."""
-        return self.check.low < self.ours.mean() < self.check.high
+        return self.check.low < self._mean < self.check.high
 
-    @property
+    @cached_property
     def p(self) -> float:
         """The p-value of "it is not in the range"."""
         return max(self._p_below(self.check.low), self._p_above(self.check.high))
 
-    @property
+    @cached_property
     def p_outside(self) -> float:
         """The p-value of "it is in the range"."""
         return min(1 - self._p_below(self.check.low), 1 - self._p_above(self.check.high))
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """The 90 % t interval of the mean over seeds."""
-        from scipy.stats import t
+        half = t_quantile(1 - LEVEL, len(self.ours) - 1) * self._error
+        return self._mean - half, self._mean + half
 
-        half = t.ppf(1 - LEVEL, len(self.ours) - 1) * self._error
-        return self.ours.mean() - half, self.ours.mean() + half
+    @cached_property
+    def _mean(self) -> float:
+        return float(self.ours.to_numpy().mean()) if len(self.ours) else math.nan
 
-    @property
+    @cached_property
     def _error(self) -> float:
-        return float(self.ours.std(ddof=1)) / math.sqrt(len(self.ours))
+        return float(self.ours.to_numpy().std(ddof=1)) / math.sqrt(len(self.ours))
 
     def _p_below(self, bound: float) -> float:
         """The p-value of "the mean is not above ``bound``"."""
-        from scipy.stats import t
-
-        distance = self.ours.mean() - bound
+        distance = self._mean - bound
         if self._error < 1e-12 or math.isinf(bound):  # seeds that agree to the last digit
             return float(distance <= 0)
-        return float(t.sf(distance / self._error, len(self.ours) - 1))
+        return t_above(distance / self._error, len(self.ours) - 1)
 
     @property
     def text(self) -> str:
@@ -149,7 +150,7 @@ class Judged:
         if not len(self.ours):
             return formats.NONE
         digits = self.check.digits
-        mean = f"{self.ours.mean():+.{digits}f}"
+        mean = f"{self._mean:+.{digits}f}"
         if not self.whole:
             return mean
         low, high = self.interval
@@ -157,7 +158,7 @@ class Judged:
 
     def _p_above(self, bound: float) -> float:
         if self._error < 1e-12 or math.isinf(bound):
-            return float(self.ours.mean() >= bound)
+            return float(self._mean >= bound)
         return 1 - self._p_below(bound)
 
 
@@ -168,18 +169,18 @@ class Result:
     claim: Claim
     judged: tuple[Judged, ...]
 
-    @property
+    @cached_property
     def run(self) -> list[Judged]:
         """The checks for which there are numbers."""
         return [one for one in self.judged if len(one.ours)]
 
-    @property
+    @cached_property
     def refuted(self) -> list[Judged]:
         """The checks that are outside their range, by more than chance over seeds explains."""
         whole = [one for one in self.judged if one.whole]
         return [one for one in whole if one.p_outside <= LEVEL / len(whole)]
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """What our numbers say of the claim."""
         if not self.run:
@@ -194,7 +195,7 @@ class Result:
         """The checks that the paper's own tables do not pass."""
         return [one for one in self.judged if not one.paper_agrees]
 
-    @property
+    @cached_property
     def decisive(self) -> Judged | None:
         """The check that decides: one that is out, else one not run whole, else the weakest."""
         partial = [one for one in self.run if not one.whole]
@@ -212,7 +213,9 @@ class Result:
         if one in self.refuted:
             certainty = f"outside at p {_p(one.p_outside)}"
         else:
-            certainty = f"p {_p(one.p)}" if one.whole else f"{len(one.ours)} of {one.owed} seeds"
+            certainty = (
+                f"p {_p(one.p)}" if one.whole else f"{len(one.ours)} of {one.expected} seeds"
+            )
         return f"{counts}; {one.check.what} = {one.text}, {certainty}"
 
     @property
@@ -228,10 +231,10 @@ class Result:
 
 def claims() -> list[Claim]:
     """Every claim, its patterns spelt out into checks."""
-    found = json.loads(FILE.read_text("utf-8"))["claims"]
+    listed = json.loads(FILE.read_text("utf-8"))["claims"]
     return [
         Claim(c["id"], c["section"], c["text"], tuple(x for s in c["checks"] for x in _checks(s)))
-        for c in found
+        for c in listed
     ]
 
 
@@ -256,20 +259,20 @@ def _columns(wanted: list[str] | dict[str, float], rows: list[str]) -> list[dict
     ]
 
 
-def judge(measured: Measured) -> list[Result]:
+def judge(observed: Observed) -> list[Result]:
     """Test every claim."""
     return [
-        Result(claim, tuple(_judged(check, measured) for check in claim.checks))
+        Result(claim, tuple(_judged(check, observed) for check in claim.checks))
         for claim in claims()
     ]
 
 
-def _judged(check: Check, measured: Measured) -> Judged:
-    found = {key: measured.find(columns()[key]) for key in check.columns}
-    ours = check.of(lambda row, key: found[key].per_seed.loc[row])
+def _judged(check: Check, observed: Observed) -> Judged:
+    cells = {key: observed.cells(columns()[key]) for key in check.columns}
+    ours = check.of(lambda row, key: cells[key].per_seed.loc[row])
     printed = together(product(check.rows, check.columns))
     paper = check.of(lambda row, key: printed[row, key])
-    return Judged(check, paper, ours.dropna(), len(ours), tuple(found.values()))
+    return Judged(check, paper, ours.dropna(), len(ours), tuple(cells.values()))
 
 
 def table(results: list[Result], style: Callable[[str], str]) -> pd.DataFrame:
@@ -283,15 +286,15 @@ def table(results: list[Result], style: Callable[[str], str]) -> pd.DataFrame:
 def summary(results: list[Result]) -> str:
     """The verdicts as Markdown, with where our numbers come from; those not run are counted."""
     counts = pd.Series([r.verdict for r in results]).value_counts()
-    told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-    caption = f"{len(results)} statements of the paper: {told}. {METHOD}"
+    words = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    caption = f"{len(results)} statements of the paper: {words}. {METHOD}"
     cells = table([r for r in results if r.run], formats.markdown_escape)
     return formats.markdown(cells, caption, sources(results))
 
 
 def sources(results: list[Result]) -> list[str]:
     """Which data, preset and device our numbers come from, in a line each."""
-    places = (where(f) for r in results for one in r.run for f in one.found)
+    places = (where(f) for r in results for one in r.run for f in one.cells)
     return list(dict.fromkeys(f"{place}." for place in places if place))
 
 
@@ -317,7 +320,7 @@ def _details(result: Result) -> pd.DataFrame:
             "range": formats.markdown_escape(one.check.range),
             "ours": one.text,
             "p": formats.markdown_escape(_p(one.p)) if one.whole else formats.NONE,
-            "seeds": f"{len(one.ours)} of {one.owed}",
+            "seeds": f"{len(one.ours)} of {one.expected}",
             "the paper's": f"{one.paper:+.{one.check.digits}f}",
             "paper passes": "yes" if one.paper_agrees else "**no**",
         }

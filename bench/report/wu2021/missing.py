@@ -8,8 +8,8 @@ from shlex import quote
 from statistics import median
 from typing import Any, NamedTuple
 
-from bench.report.wu2021.observed import CLASSES, DATA, METRICS, Found, Measured, Record
-from bench.store import rows
+from bench.report.wu2021.observed import CLASSES, DATA, METRICS, Cells, Observed
+from bench.store.records import REFERENCE, Record, read_all
 
 PRESET, RESULTS = "laptop", Path("results")  # defaults of `bench run`
 
@@ -32,17 +32,17 @@ class Command(NamedTuple):
     gaps: tuple[Gap, ...]
 
 
-def gap(found: Found, method: str, preset: str) -> Gap:
+def gap(cells: Cells, method: str, preset: str) -> Gap:
     """What it takes to fill the cell of a method in a column."""
-    metric = METRICS[found.column.metric]
-    label = found.place.dataset if found.place else DATA[found.column.dataset].ask
+    metric = METRICS[cells.column.metric]
+    label = cells.place.dataset if cells.place else DATA[cells.column.dataset].ask
     return Gap(
         CLASSES.get(label, label),
-        found.place.preset if found.place else preset,
+        cells.place.preset if cells.place else preset,
         method,
         metric.scenario,
-        metric.variant.format(view=found.column.view),
-        found.absent(method),
+        metric.variant.format(view=cells.column.view),
+        cells.absent(method),
     )
 
 
@@ -55,15 +55,15 @@ def commands(gaps: Iterable[Gap], results: Path) -> list[Command]:
     for one in gaps:
         of.setdefault((one.data, one.preset, one.method), []).append(one)
     alike: dict[tuple[str, str, tuple[str, ...], tuple[int, ...]], list[Gap]] = {}
-    for (data, preset, _), found in of.items():
-        scenarios = tuple(dict.fromkeys(one.scenario for one in found))
-        seeds = tuple(sorted({seed for one in found for seed in one.seeds}))
-        alike.setdefault((data, preset, scenarios, seeds), []).extend(found)
+    for (data, preset, _), some in of.items():
+        scenarios = tuple(dict.fromkeys(one.scenario for one in some))
+        seeds = tuple(sorted({seed for one in some for seed in one.seeds}))
+        alike.setdefault((data, preset, scenarios, seeds), []).extend(some)
     orders = []
-    for (data, preset, scenarios, seeds), found in alike.items():
-        methods = dict.fromkeys(one.method for one in found)
+    for (data, preset, scenarios, seeds), some in alike.items():
+        methods = dict.fromkeys(one.method for one in some)
         words = {"methods": methods, "datasets": [data], "scenarios": scenarios, "seeds": seeds}
-        orders.append(Command(_text(words, preset, results), tuple(found)))
+        orders.append(Command(_text(words, preset, results), tuple(some)))
     return orders
 
 
@@ -79,14 +79,14 @@ class Times:
     """Seconds of a fit, from the rows at hand and the project's own."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        reference = rows.read_all(rows.REFERENCE / "rows")[0] if rows.REFERENCE.exists() else []
-        found: dict[tuple[str, str, str], list[float]] = {}
+        reference = read_all(REFERENCE / "rows")[0] if REFERENCE.exists() else []
+        timed: dict[tuple[str, str, str], list[float]] = {}
         for record in [*records, *reference]:
-            if record.get("fit_seconds") is not None:
-                data = record["dataset"].partition("~")[0]
-                place = record.get("preset", ""), CLASSES.get(data, data), record["method"]
-                found.setdefault(place, []).append(record["fit_seconds"])
-        self._known = {place: median(values) for place, values in found.items()}
+            if record.fit_seconds is not None:
+                data = CLASSES.get(record.base, record.base)
+                place = record.preset, data, record.method
+                timed.setdefault(place, []).append(record.fit_seconds)
+        self._known = {place: median(values) for place, values in timed.items()}
 
     def of(self, gap: Gap) -> tuple[float, bool] | None:
         """Seconds of one fit, and whether they are guessed from other data or parameters."""
@@ -108,12 +108,12 @@ class Times:
         return (max(alike.values()), True) if alike else None
 
 
-def lines(gaps: list[Gap], total: int, measured: Measured, results: Path) -> Iterator[str]:
+def lines(gaps: list[Gap], total: int, observed: Observed, results: Path) -> Iterator[str]:
     """Yield a script that fills the gaps: commands, and comments that say what they cost."""
     if not gaps:
         yield f"# none of the {total} numbers of the paper's tables is missing under {results}"
         return
-    times = Times(measured.records)
+    times = Times(observed.records)
     known: list[tuple[float, bool] | None] = []
     yield f"# {len(gaps)} of the {total} numbers of the paper's tables are missing under {results}"
     for command in commands(gaps, results):

@@ -1,28 +1,26 @@
-"""What we measured of the quantities in the paper's tables: rows -> methods x seeds.
+"""What we measured of the quantities in the paper's tables: records -> methods x seeds.
 
-`METRICS` and `DATA` are the one place that says which rows answer which column of the paper.
+`METRICS` and `DATA` are the one place that says which rows answer which column of the paper. The
+paper ranks by vote entropy, or by 1 - max p for one network: each method's own score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from bench.report import stats
-from bench.report.frames import HEADLINE
-from bench.report.leaderboard import Better
+from bench.metrics.registry import spec_of, specs
+from bench.report.frames import Measurements, ResultGroup
 from bench.report.wu2021.published import Column
-from bench.store.rows import tidy
-
-Record = Mapping[str, Any]
+from bench.store.records import OWN, PROBED, Better, MetricSpec, Record
 
 SEEDS = (0, 1, 2)  # the paper averages over three runs
 PRESETS = ("paper", "laptop", "smoke")  # the first that is there is shown
-BY_UNCERTAINTY = {"auroc", "misclassification_auroc"}  # all else is of a method's answer
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Metric:
     """A quantity of the paper: its name in tables, and the rows that hold it.
 
     ``view`` and ``variant`` (the data set trained on, after "~") may hold "{view}", the paper's.
+    Direction and unit are those of the registry, unless the paper prints another one.
     """
 
     label: str
@@ -40,31 +39,42 @@ class Metric:
     stdev: bool = False  # over the views, rather than their mean
     digits: int = 3
     scale: float = 1.0
-    better: Better = "higher"
-    of_mistakes: bool = False  # where every answer is right there is none
+    direction: Better | None = None  # where it is not the metric's own
+    of_mistakes: bool = False  # where every prediction is right there is none
+    probed: bool = False  # of a head on the last hidden layer
+
+    @property
+    def spec(self) -> MetricSpec:
+        """The metric, as the registry has it."""
+        return spec_of(self.metric, specs())
+
+    @property
+    def better(self) -> Better:
+        """Which way is better."""
+        return self.spec.better if self.direction is None else self.direction
 
 
 BEARD = "target=Beard"
-PROBED = "features"  # what stands in place of a score where a head reads the last hidden layer
 METRICS = {
     "accuracy": Metric("accuracy %", "clean", "accuracy", digits=1, scale=100.0),
     "misclassification": Metric("misclassification", "clean", "misclassification_auroc",
                                 of_mistakes=True),
-    "ece": Metric("ECE %", "clean", "ece", digits=2, scale=100.0, better="lower"),
+    "ece": Metric("ECE %", "clean", "ece", digits=2, scale=100.0),
     "adversarial": Metric("adversarial (FGSM)", "adversarial", view="fgsm"),
     "ood": Metric("OOD ({view})", "cross_dataset", view="{view}"),
     "speech_ood": Metric("OOD", "cross_dataset", view="{view}"),
     "corruption_mean": Metric("corruption (mean)", "corruption"),
-    "corruption_stdev": Metric("corruption (stdev)", "corruption", stdev=True, better=""),
+    "corruption_stdev": Metric("corruption (stdev)", "corruption", stdev=True, direction=""),
     "heldout": Metric("{view}", "heldout", view="{view}", variant="without={view}"),
     "group_f1": Metric("F1, {view}", "protected", "f1", "{view}", BEARD),
     "group_ap": Metric("AP %, {view}", "protected", "average_precision", "{view}", BEARD,
                        digits=1, scale=100.0),
     "group_ece": Metric("ECE %, {view}", "protected", "ece", "{view}", BEARD,
-                        digits=2, scale=100.0, better="lower"),
-    "probe_f1": Metric("F1", "protected", "f1", "{view}", BEARD, better="lower"),
-    "epoch_seconds": Metric("s / epoch", "cost", "epoch_seconds", digits=1, better=""),
-    "cost_ratio": Metric("cost / standard", "cost", "ratio_to_standard", digits=1, better=""),
+                        digits=2, scale=100.0),
+    "probe_f1": Metric("F1", "protected", "f1", "{view}", BEARD, direction="lower",
+                       probed=True),
+    "epoch_seconds": Metric("s / epoch", "cost", "epoch_seconds", digits=1),
+    "cost_ratio": Metric("cost / standard", "cost", "ratio_to_standard", digits=1),
 }  # fmt: skip
 
 
@@ -105,11 +115,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
+class Cells:
     """What there is of one column of the paper, in its unit.
 
-    ``per_seed`` is (methods, seeds that every method owes), NaN where a seed or a view is
-    absent; ``views`` counts what each number is a mean of.
+    ``per_seed`` is (methods, expected seeds), NaN where a seed or a view is absent; ``views``
+    counts what each number is a mean of.
     """
 
     column: Column
@@ -122,119 +132,123 @@ class Found:
     def absent(self, method: str) -> tuple[int, ...]:
         """The seeds of a method that are to be run."""
         values = self.per_seed.loc[method]
-        told = self.undefined.get(method, ())
-        return tuple(int(seed) for seed in values.index[values.isna()] if seed not in told)
+        undefined = self.undefined.get(method, ())
+        return tuple(int(seed) for seed in values.index[values.isna()] if seed not in undefined)
 
     def whole(self, method: str) -> bool:
         """Tell whether a method has every seed and every view."""
         return bool(self.per_seed.loc[method].notna().all())
 
 
-class Measured:
-    """The rows of some methods, by column of the paper."""
+class Observed:
+    """The records of some methods, by column of the paper."""
 
-    def __init__(self, records: Iterable[Record], methods: Iterable[str]) -> None:
+    def __init__(self, groups: Sequence[ResultGroup], methods: Iterable[str]) -> None:
         self.methods = list(dict.fromkeys(methods))
-        self.records = [r for r in records if r["method"] in set(self.methods)]
-        self._lines = _grouped(self.records)
-        self._found: dict[Column, Found] = {}
+        wanted = set(self.methods)
+        self.records = [r for group in groups for r in group.records if r.method in wanted]
+        self._groups = [_only(group, wanted) for group in groups]
+        self._cells: dict[Column, Cells] = {}
 
     @property
     def preset(self) -> str:
         """The preset of most numbers; what is to be run is run with it too."""
-        known = [str(r["preset"]) for r in self.records if r.get("preset")]
+        known = [record.preset for record in self.records]
         return max(sorted(set(known)), key=known.count, default="laptop")
 
-    def find(self, column: Column) -> Found:
+    def cells(self, column: Column) -> Cells:
         """The numbers of one column, from the best place that has any."""
-        if column not in self._found:
-            self._found[column] = self._find(column)
-        return self._found[column]
+        if column not in self._cells:
+            self._cells[column] = self._find(column)
+        return self._cells[column]
 
-    def _find(self, column: Column) -> Found:
+    def _find(self, column: Column) -> Cells:
         metric = METRICS[column.metric]
         variant = metric.variant.format(view=column.view)
         names = DATA[column.dataset].names
-        parts = {
-            Place(*key[:3]): part
-            for key, part in self._lines.items()
-            if key[3:] == (variant, metric.scenario, metric.metric) and _rank(key[0], names) >= 0
-        }
-        about = self._about(names, variant, metric.scenario)
+        near = [group for group in self._groups if _rank(group.dataset, names) >= 0]
+        parts = [
+            (group, part)
+            for group in near
+            if (part := group.measurements.get(metric.scenario)) is not None
+            and _numbers(part, metric, variant)
+        ]
         if not parts:
             nothing = pd.DataFrame(index=self.methods, columns=list(SEEDS), dtype=float)
-            return Found(column, None, nothing, 0, _reasons(about, column), {})
-        place = min(parts, key=lambda p: _order(p, names, parts[p]))
-        about = [r for r in about if _place(r) == place]
-        lines = _of_view(parts[place], column, metric)
-        values = stats.grid(lines, self.methods, _owed(about)) * metric.scale
-        per_seed = (
-            values.std(axis=1, ddof=1, skipna=False).unstack("seed").reindex(self.methods)
-            if metric.stdev
-            else stats.over_cells(values)
-        )
+            reasons = _reasons(_about(near, metric.scenario, variant), column)
+            return Cells(column, None, nothing, 0, reasons, {})
+        group, part = min(parts, key=lambda pair: _order(*pair, metric, variant, names))
+        about = list(_about([group], metric.scenario, variant))
+        places = _of_view(part, column, metric, variant)
+        per_seed = self._per_seed(part, metric, places, expected_seeds(about))
         reasons, undefined = _reasons(about, column), _undefined(about, metric)
-        return Found(column, place, per_seed, values.shape[1], reasons, undefined)
+        place = Place(group.dataset, group.preset, group.device)
+        return Cells(column, place, per_seed, len(places), reasons, undefined)
 
-    def _about(self, names: tuple[str, ...], variant: str, scenario: str) -> list[Record]:
-        return [
-            r
-            for r in self.records
-            if r["scenario"] == scenario
-            and _rank(_place(r).dataset, names) >= 0
-            and r["dataset"].partition("~")[2] == variant
-        ]
+    def _per_seed(
+        self, part: Measurements, metric: Metric, places: Sequence[int], seeds: Sequence[int]
+    ) -> pd.DataFrame:
+        """Mean (or deviation) over cells of every method and expected seed, in the paper's unit."""
+        only = PROBED if metric.probed else ""
+        values = part.values(metric.spec, OWN, only=only, every_seed=True)[:, :, places]
+        values = values * metric.scale
+        if not places:
+            table = np.full(values.shape[:2], np.nan)
+        else:
+            table = values.std(axis=2, ddof=1) if metric.stdev else values.mean(axis=2)
+        frame = pd.DataFrame(table, part.methods, part.all_seeds)
+        return frame.reindex(index=self.methods, columns=list(seeds))
 
 
-def _place(record: Record) -> Place:
-    preset, device = record.get("preset") or "unknown", record.get("device") or "unknown device"
-    return Place(record["dataset"].partition("~")[0], preset, device)
+def _only(group: ResultGroup, methods: set[str]) -> ResultGroup:
+    """A group with the records of some methods alone."""
+    records = tuple(record for record in group.records if record.method in methods)
+    return group if len(records) == len(group.records) else replace(group, records=records)
+
+
+def _numbers(part: Measurements, metric: Metric, variant: str) -> int:
+    """How many numbers of a metric a scenario has, of one variant of the data set."""
+    if metric.metric not in part.metrics:
+        return 0
+    array = part.array[:, part.metrics.index(metric.metric)]
+    wanted = [i for i, cell in enumerate(part.cells) if cell.variant == variant]
+    return int((~np.isnan(array[..., wanted])).sum())
+
+
+def _about(groups: Iterable[ResultGroup], scenario: str, variant: str) -> Iterator[Record]:
+    for group in groups:
+        for record in group.records:
+            if (record.scenario, record.variant) == (scenario, variant):
+                yield record
 
 
 def _reasons(records: Iterable[Record], column: Column) -> dict[str, str]:
-    """Why methods have no number for a column, of those that say so."""
-    return {r["method"]: why for r in records if (why := _reason(r, column))}
+    """Why methods have no number for a column, of those whose records give a reason."""
+    return {record.method: why for record in records if (why := _reason(record, column))}
 
 
 def _reason(record: Record, column: Column) -> str:
-    """Why a record has no number for a column, if it says so."""
-    if record["status"] != "ok":
-        return f"{record['status']}: {record['reason']}"
+    """Why a record has no number for a column, if it gives a reason."""
+    if record.status != "ok":
+        return f"{record.status}: {record.reason}"
     names = DATA[column.view].names if column.view in DATA else (column.view,)
-    missing = record.get("missing") or {}
+    missing = record.missing
     return next((f"{view}: {missing[view]}" for view in missing if _rank(view, names) >= 0), "")
 
 
 def _undefined(records: Iterable[Record], metric: Metric) -> dict[str, tuple[int, ...]]:
     """Seeds that were measured and made no mistake, so that a metric of mistakes has no value."""
-    found: dict[str, tuple[int, ...]] = {}
-    for r in records if metric.of_mistakes else ():
-        if r["rows"] and not any(metric.metric in row["metrics"] for row in r["rows"]):
-            found[r["method"]] = (*found.get(r["method"], ()), int(r["seed"]))
-    return found
+    seeds: dict[str, tuple[int, ...]] = {}
+    for record in records if metric.of_mistakes else ():
+        if record.rows and not any(metric.metric in row.metrics for row in record.rows):
+            seeds[record.method] = (*seeds.get(record.method, ()), record.seed)
+    return seeds
 
 
-def _owed(records: Iterable[Record]) -> list[int]:
-    """The seeds that every method owes: those that any ran, and no fewer than the paper's."""
-    seen = {int(r["seed"]) for r in records if r["status"] != "skipped"}
+def expected_seeds(records: Iterable[Record]) -> list[int]:
+    """The seeds that every method should have: those that any ran, and at least the paper's."""
+    seen = {record.seed for record in records if record.status != "skipped"}
     return sorted(seen if len(seen) >= len(SEEDS) else seen | set(SEEDS))
-
-
-def _grouped(records: list[Record]) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Lines that count, by (data set, preset, device, variant, scenario, metric)."""
-    frame = tidy(records, {m.metric for m in METRICS.values()}).dropna(subset="value")
-    if frame.empty:
-        return {}
-    frame = frame.fillna({"preset": "unknown", "device": "unknown device"})
-    headline = {r["method"]: r.get("score") or HEADLINE for r in records if r["rows"]}
-    wanted = (
-        frame["method"].map(headline).where(frame["metric"].isin(BY_UNCERTAINTY), frame["answer"])
-    )
-    frame = frame[(frame["score"] == wanted) | frame["score"].isna() | (frame["score"] == PROBED)]
-    names = frame["dataset"].str.partition("~")
-    frame = frame.assign(dataset=names[0], variant=names[2])
-    by = ["dataset", "preset", "device", "variant", "scenario", "metric"]
-    return dict(list(frame.groupby(by)))
 
 
 def _rank(name: str, patterns: tuple[str, ...]) -> int:
@@ -242,17 +256,21 @@ def _rank(name: str, patterns: tuple[str, ...]) -> int:
     return next((i for i, pattern in enumerate(patterns) if fnmatchcase(name, pattern)), -1)
 
 
-def _order(place: Place, names: tuple[str, ...], lines: pd.DataFrame) -> tuple[int, int, int, str]:
-    known = PRESETS.index(place.preset) if place.preset in PRESETS else len(PRESETS)
-    return known, _rank(place.dataset, names), -len(lines), place.device
+def _order(
+    group: ResultGroup, part: Measurements, metric: Metric, variant: str, names: tuple[str, ...]
+) -> tuple[int, int, int, str]:
+    known = PRESETS.index(group.preset) if group.preset in PRESETS else len(PRESETS)
+    return known, _rank(group.dataset, names), -_numbers(part, metric, variant), group.device
 
 
-def _of_view(lines: pd.DataFrame, column: Column, metric: Metric) -> pd.DataFrame:
-    """The lines of the view a column asks for; all of them where it asks for none."""
+def _of_view(part: Measurements, column: Column, metric: Metric, variant: str) -> list[int]:
+    """Places of the cells of the view that a column asks for; of all where it asks for none."""
+    every = [i for i, cell in enumerate(part.cells) if cell.variant == variant]
     if not metric.view:
-        return lines
+        return every
     name = metric.view.format(view=column.view)
     known = DATA[name].names if name in DATA else (name,)
     patterns = OTHER_SPEECH[column.dataset] if column.metric == "speech_ood" else known
-    ranks = lines["view"].map(lambda view: _rank(view, patterns))
-    return lines[ranks == ranks[ranks >= 0].min()]
+    ranks = {i: rank for i in every if (rank := _rank(part.cells[i].view, patterns)) >= 0}
+    best = min(ranks.values(), default=0)
+    return [i for i, rank in ranks.items() if rank == best]

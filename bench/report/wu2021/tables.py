@@ -1,27 +1,30 @@
 """The paper's tables: our value beside its own, as Markdown, LaTeX and CSV.
 
 A table is data: which cells of the paper it holds (`published`), and which rows of ours answer
-each column (`measured`). A cell that lacks a seed or a view is marked and never in bold.
+each column (`observed`). A cell that lacks a seed or a view is marked and never in bold.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import replace
 
 from bench.errors import BenchError
 from bench.report import formats, stats
 from bench.report.frames import load
 from bench.report.wu2021 import missing
-from bench.report.wu2021.observed import DATA, METRICS, Found, Measured, Place, _rank
+from bench.report.wu2021.observed import DATA, METRICS, Cells, Observed, Place, _rank
 from bench.report.wu2021.published import Cell, Column, cells, with_ratios
+from bench.store.records import MetricSpec
 
 Style = Callable[[str], str]
 FAIR = "mc_dropout:rate=0.1"  # the paper's rate of 0.5 is no fair rival: 0.1 stands beside it
@@ -109,7 +112,7 @@ class Entry:
     """One cell of ours, next to the paper's."""
 
     method: str
-    found: Found
+    cells: Cells
     cell: Cell | None
     digits: int
     is_best: bool
@@ -117,8 +120,8 @@ class Entry:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """One number for each seed that is owed, NaN where it or a view of it is absent."""
-        return self.found.per_seed.loc[self.method].to_numpy(dtype=float)
+        """One number for each expected seed, NaN where it or a view of it is absent."""
+        return self.cells.per_seed.loc[self.method].to_numpy(dtype=float)
 
     @cached_property
     def seeds(self) -> int:
@@ -128,7 +131,7 @@ class Entry:
     @property
     def lacking(self) -> bool:
         """Whether the paper has the number and we lack it or a seed of it."""
-        return self.cell is not None and bool(self.found.absent(self.method))
+        return self.cell is not None and bool(self.cells.absent(self.method))
 
     @cached_property
     def pair(self) -> tuple[float, float]:
@@ -179,15 +182,15 @@ class Filled:
 
 
 def _numbers(table: str, entry: Entry) -> dict[str, Any]:
-    found, cell = entry.found, entry.cell
+    cells, cell = entry.cells, entry.cell
     mean, std = entry.pair
-    place = found.place or Place("", "", "")
+    place = cells.place or Place("", "", "")
     return {
-        "table": table, "method": entry.method, "dataset": found.column.dataset,
-        "metric": found.column.metric, "view": found.column.view,
+        "table": table, "method": entry.method, "dataset": cells.column.dataset,
+        "metric": cells.column.metric, "view": cells.column.view,
         "measured_on": place.dataset, "preset": place.preset, "device": place.device,
         "mean": round(mean, 6), "std": round(std, 6), "seeds": entry.seeds,
-        "seeds_owed": len(entry.values), "views": found.views,
+        "seeds_expected": len(entry.values), "views": cells.views,
         "paper": cell.value if cell else None, "paper_std": cell.spread if cell else None,
         "paper_std_is_bound": cell.bound if cell else None,
     }  # fmt: skip
@@ -196,10 +199,10 @@ def _numbers(table: str, entry: Entry) -> dict[str, Any]:
 def headings(columns: list[Column]) -> list[str]:
     """Names of columns, less what is the same in all of them."""
     pairs = [(DATA[c.dataset].label, metric_name(c)) for c in columns]
-    told = [len(set(words)) > 1 for words in zip(*pairs, strict=True)]
-    if not any(told):
-        told = [False, True]
-    return [" ".join(w for w, tell in zip(p, told, strict=True) if tell) for p in pairs]
+    differ = [len(set(words)) > 1 for words in zip(*pairs, strict=True)]
+    if not any(differ):
+        differ = [False, True]
+    return [" ".join(w for w, shown in zip(p, differ, strict=True) if shown) for p in pairs]
 
 
 def metric_name(column: Column) -> str:
@@ -213,35 +216,38 @@ def methods() -> list[str]:
     return list(dict.fromkeys(name for table in TABLES for name in table.methods))
 
 
-def fill(table: Table, measured: Measured, results: Path) -> Filled:
+def fill(table: Table, observed: Observed, results: Path) -> Filled:
     """Put our numbers into a table, and say what it lacks."""
     entries = {}
     for column in table.columns:
-        found = measured.find(column)
+        cells = observed.cells(column)
         metric = METRICS[column.metric]
         digits = table.digits.get(column.metric, metric.digits)
-        rivals = found.per_seed.loc[table.methods].dropna()
-        best = _best(rivals, metric.better) if metric.better else set()
+        rivals = cells.per_seed.loc[table.methods].dropna()
+        best = _best(rivals, replace(metric.spec, better=metric.better))
         for method in table.methods:
             cell = table.cells.get((method, column))
-            entries[method, column] = Entry(method, found, cell, digits, method in best)
+            entries[method, column] = Entry(method, cells, cell, digits, method in best)
     gaps = [
-        missing.gap(entry.found, entry.method, measured.preset)
+        missing.gap(entry.cells, entry.method, observed.preset)
         for entry in entries.values()
         if entry.lacking
     ]
-    found_notes = [*_places(entries.values()), *_reasons(entries.values())]
-    found_notes += _undefined(entries.values())
+    notes = [*_places(entries.values()), *_reasons(entries.values())]
+    notes += _undefined(entries.values())
     orders = missing.commands(gaps, results)
     marks = {gap: _letter(i) for i, order in enumerate(orders) for gap in order.gaps}
-    marked = {key: _marked(entry, marks, measured.preset) for key, entry in entries.items()}
-    told = [f"({_letter(i)}) to be run: `{order.text}`" for i, order in enumerate(orders)]
-    return Filled(table, marked, [*found_notes, *told])
+    marked = {key: _marked(entry, marks, observed.preset) for key, entry in entries.items()}
+    commands = [f"({_letter(i)}) to be run: `{order.text}`" for i, order in enumerate(orders)]
+    return Filled(table, marked, [*notes, *commands])
 
 
-def _best(rivals: pd.DataFrame, better: str) -> set[str]:
+def _best(rivals: pd.DataFrame, spec: MetricSpec) -> set[str]:
     """What is printed in bold; one method alone is not the best of anything."""
-    return stats.best(rivals, higher=better == "higher") if len(rivals) > 1 else set()
+    if len(rivals) < 2:
+        return set()
+    chosen = stats.best(rivals.to_numpy()[:, :, None], [spec])[:, 0]
+    return set(rivals.index[chosen])
 
 
 def _letter(i: int) -> str:
@@ -253,70 +259,72 @@ def _letter(i: int) -> str:
 def _marked(entry: Entry, marks: Mapping[missing.Gap, str], preset: str) -> Entry:
     if not entry.lacking:
         return entry
-    mark = marks[missing.gap(entry.found, entry.method, preset)]
-    return replace(entry, mark=mark)
+    mark = marks[missing.gap(entry.cells, entry.method, preset)]
+    return with_changes(entry, mark=mark)
 
 
 def _places(entries: Iterable[Entry]) -> list[str]:
     """Where the numbers come from, a line for each data set of the paper."""
-    found: dict[str, dict[str, None]] = {}
+    places: dict[str, dict[str, None]] = {}
     for entry in entries:
-        words = found.setdefault(DATA[entry.found.column.dataset].label, {})
+        words = places.setdefault(DATA[entry.cells.column.dataset].label, {})
         if entry.seeds:
-            words.setdefault(where(entry.found))
-    return [f"{label}: {'; '.join(words) or 'not run'}." for label, words in found.items()]
+            words.setdefault(where(entry.cells))
+    return [f"{label}: {'; '.join(words) or 'not run'}." for label, words in places.items()]
 
 
-def where(found: Found) -> str:
+def where(cells: Cells) -> str:
     """Data, preset, device and seeds of a column that has numbers, in words."""
-    if found.place is None:
+    if cells.place is None:
         return ""
-    name = found.place.dataset
-    remarks = DATA[found.column.dataset].remarks.items()
+    name = cells.place.dataset
+    remarks = DATA[cells.column.dataset].remarks.items()
     remark = [f" ({text})" for pattern, text in remarks if _rank(name, (pattern,)) == 0]
-    there = found.per_seed.notna().any()
+    there = cells.per_seed.notna().any()
     seeds = f"{there.sum()} seed{'' if there.sum() == 1 else 's'}"
-    place = f"preset {found.place.preset}, {found.place.device}"
+    place = f"preset {cells.place.preset}, {cells.place.device}"
     return f"measured on {name}{''.join(remark)}, {place}, {seeds}"
 
 
 def _reasons(entries: Iterable[Entry]) -> list[str]:
     """Why numbers that were to be had are not there."""
-    told: dict[tuple[str, str], dict[str, None]] = {}
+    methods_of: dict[tuple[str, str], dict[str, None]] = {}
     for entry in entries:
-        why = entry.found.reasons.get(entry.method)
+        why = entry.cells.reasons.get(entry.method)
         if why and entry.lacking:
-            label = DATA[entry.found.column.dataset].label
-            told.setdefault((label, why), {}).setdefault(entry.method)
-    return [f"{label}, {', '.join(who)}: {why}" for (label, why), who in told.items()]
+            label = DATA[entry.cells.column.dataset].label
+            methods_of.setdefault((label, why), {}).setdefault(entry.method)
+    return [f"{label}, {', '.join(who)}: {why}" for (label, why), who in methods_of.items()]
 
 
 def _undefined(entries: Iterable[Entry]) -> list[str]:
     """Which numbers there cannot be, a line for each column."""
-    told: dict[str, list[str]] = {}
+    seeds_of: dict[str, list[str]] = {}
     for entry in entries:
-        column = entry.found.column
-        if seeds := entry.found.undefined.get(entry.method):
+        column = entry.cells.column
+        if seeds := entry.cells.undefined.get(entry.method):
             words = f"{entry.method} seed {', '.join(map(str, sorted(seeds)))}"
-            told.setdefault(f"{DATA[column.dataset].label} {metric_name(column)}", []).append(words)
+            seeds_of.setdefault(f"{DATA[column.dataset].label} {metric_name(column)}", []).append(
+                words
+            )
     return [
-        f"{what}: not defined where no answer is wrong: {'; '.join(who)}."
-        for what, who in told.items()
+        f"{what}: not defined where no prediction is wrong: {'; '.join(who)}."
+        for what, who in seeds_of.items()
     ]
 
 
-def write(measured: Measured, results: Path) -> None:
+def write(observed: Observed, results: Path) -> None:
     """Write every table under ``<results>/paper``, and a README that holds them all."""
     parts = []
     for table in TABLES:
-        filled = fill(table, measured, results)
+        filled = fill(table, observed, results)
         caption = f"{table.id}. {table.caption} {CAPTION}"
         text = formats.markdown(
             filled.text(formats.markdown_bold, formats.markdown_escape), caption, filled.notes
         )
         stem = results / "paper" / table.id
         formats.write(stem.with_suffix(".md"), text)
-        formats.write(stem.with_suffix(".csv"), filled.numbers().to_csv(index=False))
+        formats.write(stem.with_suffix(".csv"), formats.csv(filled.numbers()))
         printed = filled.text(formats.tex_bold, formats.tex_escape)
         notes = [note.replace("`", "") for note in filled.notes]
         formats.write(
@@ -334,13 +342,13 @@ def shortfall(results: Path, *others: Path) -> Iterator[str]:
     except BenchError as error:  # nothing was run yet, so all of it is missing
         yield f"# {error}"
         records = []
-    measured = Measured(records, methods())
-    yield from missing.lines(*gaps(measured), measured, results)
+    observed = Observed(records, methods())
+    yield from missing.lines(*gaps(observed), observed, results)
 
 
-def gaps(measured: Measured) -> tuple[list[missing.Gap], int]:
+def gaps(observed: Observed) -> tuple[list[missing.Gap], int]:
     """What the tables lack, each number once, and how many numbers they have in all."""
     wanted = dict.fromkeys((cell.row, cell.column) for cell in cells())
-    pairs = [(method, measured.find(column)) for method, column in wanted]
-    lacking = [(method, found) for method, found in pairs if not found.whole(method)]
-    return [missing.gap(found, method, measured.preset) for method, found in lacking], len(pairs)
+    pairs = [(method, observed.cells(column)) for method, column in wanted]
+    lacking = [(method, cells) for method, cells in pairs if not cells.whole(method)]
+    return [missing.gap(cells, method, observed.preset) for method, cells in lacking], len(pairs)

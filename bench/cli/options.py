@@ -1,0 +1,161 @@
+"""Options that several commands share, and how their words are read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench import plugins
+from bench.errors import UsageError
+from bench.presets import DEFAULT, PRESETS
+from bench.store.records import RANKED_BY
+
+if TYPE_CHECKING:
+    from bench.datasets.store import Store
+
+Command = Callable[..., Any]
+FOLDER = click.Path(path_type=Path, file_okay=False)
+TAGS = "ood, audio, corruption, adversarial, heldout, calibration, fairness, cost, paper"
+DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
+
+
+def seeds(context: click.Context, option: click.Parameter, text: str) -> list[int]:
+    """Read numbers and ranges separated by commas: "0,1,5-7" is 0, 1, 5, 6, 7."""
+    numbers: list[int] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last or last - first >= 10_000:
+            numbers.clear()
+            break
+        numbers += range(first, last + 1)
+    if not numbers:
+        raise UsageError(
+            f"--seeds takes whole numbers from 0 up and ranges, separated by commas, such as "
+            f"0,1,5-7, not '{text}'"
+        )
+    return list(dict.fromkeys(numbers))
+
+
+def device(context: click.Context, option: click.Parameter, text: str) -> str:
+    """Return the name of a device that this program can use."""
+    if re.fullmatch(DEVICES, text):
+        return text
+    hint = "; a GPU of NVIDIA is 'cuda'" if text == "gpu" else ""
+    raise UsageError(f"--device takes auto, cpu, cuda, cuda:1 … or mps, not '{text}'{hint}")
+
+
+def folders(context: click.Context, option: click.Parameter, text: str) -> list[Path]:
+    """Read results folders separated by commas; a comma may also be part of a folder's name."""
+    parts = [text] if Path(text).exists() else [part for part in text.split(",") if part.strip()]
+    if not parts:
+        raise UsageError(f"--results takes folders separated by commas, not '{text}'")
+    for part in parts:
+        if Path(part).is_file():
+            raise UsageError(f"--results takes folders, and {part} is a file")
+    return [Path(part) for part in parts]
+
+
+def use_plugins(context: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
+    """Add files and folders to the plug-ins of this process and of its workers."""
+    before = os.environ.get(plugins.VARIABLE)
+    if paths:
+        known = [str(path) for path in plugins.named(os.pathsep.join([*paths, before or ""]))]
+        os.environ[plugins.VARIABLE] = os.pathsep.join(known)
+        context.call_on_close(lambda: _restore(before))
+
+
+def _restore(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(plugins.VARIABLE, None)
+    else:
+        os.environ[plugins.VARIABLE] = value
+
+
+def verbose(context: click.Context, option: click.Parameter, on: bool) -> None:
+    """Show the traceback of every error that is caught."""
+    log = logging.getLogger("bench")
+    if on and not log.handlers:
+        log.addHandler(handler := logging.StreamHandler(sys.stderr))
+        log.setLevel(logging.DEBUG)
+        context.call_on_close(lambda: log.removeHandler(handler))
+
+
+RESULTS = click.option(
+    "--results", type=FOLDER, default=Path("results"), show_default=True,
+    help="Folder that rows, tables and the cache go to.",
+)  # fmt: skip
+MERGED = click.option(
+    "--results", "folders", default="results", show_default=True, callback=folders,
+    help="Folders with rows, separated by commas; the first goes first where they differ.",
+)  # fmt: skip
+DATA = click.option(
+    "--data", type=FOLDER, default=None,
+    help="Folder with data sets [default: $BENCH_DATA, else the user's cache folder].",
+)  # fmt: skip
+PRESET = click.option(
+    "--preset", type=click.Choice(list(PRESETS)), default=DEFAULT, show_default=True,
+    help="Size of networks and data.",
+)  # fmt: skip
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, callback=device,
+    help="auto, cpu, cuda, cuda:1 … or mps.",
+)  # fmt: skip
+METHODS = click.option(
+    "--methods", default="all", show_default=True, help="Names, globs, name:key=value."
+)
+DATASETS = click.option(
+    "--datasets", default="digits", show_default=True, help="Data sets to train on."
+)
+SCENARIOS = click.option(
+    "--scenarios", default="ood", show_default=True, help=f"Names, globs, or tags: {TAGS}."
+)
+SEEDS = click.option(
+    "--seeds", "--seed", "seeds", default="0-2", show_default=True, callback=seeds,
+    help="Seeds of the fits, such as 0,1,5-7.",
+)  # fmt: skip
+SEED = click.option(
+    "--seeds", "--seed", "seeds", default="0", show_default=True, callback=seeds,
+    help="Seed of the fits.",
+)  # fmt: skip
+SCORE = click.option(
+    "--score", default=RANKED_BY, show_default=True, metavar="NAME",
+    help="Score that methods are ranked by, or own: each method's own.",
+)  # fmt: skip
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print problems and the last line alone.")
+_VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, is_eager=True, callback=verbose,
+    help="Print the traceback of every error.",
+)  # fmt: skip
+_PLUGINS = click.option(
+    "--plugins", multiple=True, metavar="PATH", expose_value=False, is_eager=True,
+    callback=use_plugins,
+    help="File or folder with methods, data sets, scenarios or scores of your own; repeatable. "
+    f"${plugins.VARIABLE} lists more.",
+)  # fmt: skip
+
+
+def common(function: Command) -> Command:
+    """Add the options that every command takes."""
+    return _PLUGINS(_VERBOSE(function))
+
+
+def store(data: Path | None) -> Store:
+    """Return where data lies.
+
+    Raises:
+        UsageError: no folder was named, and the user has no home folder.
+    """
+    from bench.datasets.store import Store
+
+    try:
+        return Store.from_environment(data)
+    except RuntimeError:
+        raise UsageError("there is no home folder; name one with --data or BENCH_DATA") from None

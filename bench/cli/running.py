@@ -1,0 +1,207 @@
+"""Commands that fit or load networks: run, compare, explore and draw."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli import options
+from bench.cli.options import (
+    DATA,
+    DATASETS,
+    DEVICE,
+    METHODS,
+    PRESET,
+    QUIET,
+    RESULTS,
+    SCENARIOS,
+    SCORE,
+    SEED,
+    SEEDS,
+    common,
+)
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.running.plan import Job
+    from bench.running.run import Settings
+
+
+@click.command()
+@METHODS
+@DATASETS
+@SCENARIOS
+@SEEDS
+@PRESET
+@DEVICE
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Fits to run side by side.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), default=None, metavar="N",
+              help="Most inputs a view: the parameter `cap` of every scenario.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")
+@click.option("--dry-run", is_flag=True, help="Show the plan with an estimate, and stop.")
+@SCORE
+@QUIET
+@RESULTS
+@DATA
+@common
+def run(**options: Any) -> None:
+    """Fit methods, measure scenarios, and write tables.
+
+    Lists are separated by commas. A name takes globs (mc_*), parameters
+    (redecnn:depth=4,alpha=0.8), sweeps (redecnn:depth=2,4,8) and variants (mc_dropout:tuned).
+    """
+    dry_run, quiet, score = (options.pop(name) for name in ("dry_run", "quiet", "score"))
+    jobs, settings = plan(**options)
+    if dry_run:
+        _show_plan(jobs, settings, options)
+    else:
+        sys.exit(_run(jobs, settings, options, quiet=quiet, score=score))
+
+
+def plan(
+    methods: str, *, datasets: str, scenarios: str, seeds: list[int], preset: str, device: str,
+    results: Path, data: Path | None, jobs: int = 1, force: bool = False, limit: int | None = None,
+) -> tuple[list[Job], Settings]:  # fmt: skip
+    """Turn what was typed into jobs and settings; torch is imported only once that is needed."""
+    from bench.fitting.device import resolve
+    from bench.running.plan import make_plan
+    from bench.running.run import Settings
+
+    settings = Settings(results, preset, resolve(device), jobs, force)
+    made = make_plan(
+        methods_=methods, datasets_=datasets, scenarios=scenarios, seeds=seeds,
+        preset=preset, store=options.store(data), limit=limit,
+    )  # fmt: skip
+    return made, settings
+
+
+def _run(
+    jobs: list[Job], settings: Settings, asked: dict[str, Any], *, quiet: bool, score: str
+) -> int:
+    from torch import get_num_threads
+
+    from bench.commands import estimate, verify
+    from bench.commands.summary import refresh, show
+    from bench.fitting.console import Console
+    from bench.fitting.device import describe
+    from bench.running.run import prepare
+    from bench.running.run import run as run_all
+
+    start = time.perf_counter()
+    prepare(jobs, settings)
+    with Console(quiet=quiet) as console:
+        console.say(
+            f"{estimate.overview(jobs)} · preset {settings.preset} · "
+            f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
+        )
+        for line in _remarks(jobs, asked):
+            console.say(line)
+        done = run_all(jobs, settings, console)
+    measured = sum(d.measured for d in done)
+    for problem in refresh(settings.results, score=score):
+        click.echo(f"bench: {problem}", err=True)
+    if not quiet:
+        show(settings.results, {job.data.label for job in jobs}, settings.preset, score)
+        click.echo(verify.summary(settings.results))
+    failed = sum(d.failed for d in done)
+    click.echo(
+        f"{measured} scenarios measured, {failed} failed, in {time.perf_counter() - start:.1f} s "
+        f"-> {settings.results / 'README.md'}"
+    )
+    return 1 if failed else 0
+
+
+def _remarks(jobs: list[Job], asked: dict[str, Any]) -> list[str]:
+    from bench.running.plan import remarks
+
+    words = {key: asked[key] for key in ("scenarios", "limit")}
+    return remarks(jobs, methods_=asked["methods"], **words)
+
+
+def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> None:
+    from bench.commands import estimate
+
+    for line in [*estimate.plan_lines(jobs, settings), *_remarks(jobs, asked)]:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@DATASETS
+@SCENARIOS
+@SEED
+@PRESET
+@DEVICE
+@RESULTS
+@DATA
+@common
+def compare(first: str, second: str, **options: Any) -> None:
+    """Test AUROC(FIRST) - AUROC(SECOND) view by view, by a paired bootstrap over test inputs."""
+    jobs, settings = plan(f"{first},{second}", **options)
+    from bench.commands.compare import differences
+    from bench.fitting.console import Console
+
+    with Console() as console:
+        for data, difference in differences(jobs, settings, console):
+            estimate, low, high = difference.interval
+            console.say(
+                f"{data:<8} seed {difference.seed}  {difference.scenario:<14} "
+                f"{difference.view:<18} {estimate:+.4f}  [{low:+.4f}, {high:+.4f}]"
+                f"{'' if difference.interval.holds_zero() else '  *'}"
+            )
+    click.echo("* the 95 % interval excludes 0; it covers the choice of inputs, not of seeds")
+
+
+@click.command()
+@click.option("--methods", default="redecnn", show_default=True, help="decnn or redecnn.")
+@DATASETS
+@SEED
+@PRESET
+@DEVICE
+@click.option("-o", "--out", "--output", type=click.Path(path_type=Path, dir_okay=False),
+              default=Path("explore.html"), show_default=True, help="File to write.")  # fmt: skip
+@RESULTS
+@DATA
+@common
+def explore(out: Path, **options: Any) -> None:
+    """Write a page in which a DecNN or ReDecNN runs: decodings, paths, votes."""
+    from bench.fitting.console import Console
+    from bench.gallery.explore import write
+
+    jobs, settings = plan(**options, scenarios="clean")
+    if len(jobs) != 1:
+        raise UsageError(f"explore shows one method on one data set from one seed, not {len(jobs)}")
+    with Console() as console:
+        write(jobs[0], settings, console, out)
+    click.echo(f"-> {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@click.command()
+@click.option("--methods", default="redecnn", show_default=True, help="Names, globs, name:key=v.")
+@DATASETS
+@SEED
+@PRESET
+@DEVICE
+@click.option("-o", "--out", type=options.FOLDER, default=None,
+              help="Folder to write to [default: figures/ in --results].")  # fmt: skip
+@RESULTS
+@DATA
+@common
+def draw(out: Path | None, **options: Any) -> None:
+    """Draw decoded activations, paths, the least certain inputs and the corruptions."""
+    from bench.fitting.console import Console
+    from bench.gallery.pictures import draw as draw_all
+
+    jobs, settings = plan(**options, scenarios="clean")
+    with Console() as console:
+        for path in draw_all(jobs, settings, console, out or settings.results / "figures"):
+            console.say(f"-> {path}")
+
+
+COMMANDS = [run, compare, explore, draw]
