@@ -1,4 +1,4 @@
-"""What every data set and every outlier source in this folder provides.
+"""Base classes of all data sets and outlier sources.
 
 Sizes used throughout the project: N inputs, S samples of the predictive distribution,
 T targets predicted at once, K classes of each target, L hidden blocks, F features.
@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from .errors import DataError
 from .named import Named
-from .store import Store
+from .store import Store, damaged, stamps
 
 SplitName = Literal["train", "test"]
 Kind = Literal["glyph", "object", "photo", "noise", "face", "speech"]
+Modality = Literal["image", "sound"]
 
 
 def derive_seed(*parts: object) -> int:
@@ -37,6 +37,17 @@ def derive_seed(*parts: object) -> int:
 def generator(*parts: object) -> torch.Generator:
     """Return a CPU generator seeded from names."""
     return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def stratified(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return sorted indices of two parts, the second with a ``share`` of every class in y (N,)."""
+    from sklearn.model_selection import train_test_split  # seconds that a listing does not need
+
+    parts = train_test_split(
+        np.arange(len(y)), test_size=share, random_state=seed, stratify=y.numpy()
+    )
+    first, second = (torch.from_numpy(np.sort(part)) for part in parts)
+    return first, second
 
 
 def fingerprint(*parts: object) -> str:
@@ -55,7 +66,7 @@ def fingerprint(*parts: object) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted: T targets of K classes each, from inputs of shape (C, H, W)."""
+    """The prediction problem: T targets of K classes each, from inputs of shape (C, H, W)."""
 
     shape: tuple[int, int, int]
     targets: tuple[str, ...]
@@ -63,7 +74,7 @@ class Task:
 
 
 class Raw(NamedTuple):
-    """Images as the source has them, before any transform: bytes (N, C, h, w), labels (N, T)."""
+    """Images of a source before any transform: bytes (N, C, h, w), and labels (N, T)."""
 
     x: Tensor
     y: Tensor
@@ -71,11 +82,15 @@ class Raw(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Inputs ``x`` (N, C, H, W), labels ``y`` (N, T) and the task they belong to.
+    """Inputs with their labels.
 
-    ``x`` holds bytes or float32 in [0, 1]; `floats` gives either as float32 in [0, 1].
-    ``attributes`` (N, A), where there are any, say more about each input than the task asks;
-    ``attribute_names`` are their A names.
+    Args:
+        x: inputs (N, C, H, W), bytes or float32 in [0, 1]; `floats` returns either as float32.
+        y: labels (N, T).
+        task: the prediction problem.
+        fingerprint: changes whenever inputs or labels do.
+        attributes: further attributes of each input, (N, A), or None.
+        attribute_names: their A names.
     """
 
     x: Tensor
@@ -93,23 +108,23 @@ class Split:
         return as_floats(self.x[rows])
 
     def attribute(self, name: str) -> Tensor:
-        """Return one attribute of every input, (N,), 0 or 1: told beside the targets, or a target.
+        """Return one attribute of every input, (N,), 0 or 1: a further attribute, or a target.
 
         Raises:
-            DataError: the data says nothing of it.
+            DataError: the data has no attribute of that name.
         """
         values = self.y if self.attributes is None else self.attributes
-        column, turned = attribute_place(name, self.attribute_names or self.task.targets)
-        return 1 - values[:, column] if turned else values[:, column]
+        column, inverted = attribute_place(name, self.attribute_names or self.task.targets)
+        return 1 - values[:, column] if inverted else values[:, column]
 
 
 def attribute_place(name: str, known: tuple[str, ...]) -> tuple[int, bool]:
-    """Return where an attribute is among those known, and whether it stands there turned around.
+    """Return the column of an attribute, and whether that column holds its opposite.
 
-    "Beard" is known where "No_Beard" is.
+    "Beard" is the opposite of the column "No_Beard".
 
     Raises:
-        DataError: there is none of that name.
+        DataError: there is neither.
     """
     if name in known:
         return known.index(name), False
@@ -140,18 +155,18 @@ class Splits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One set of test inputs: what it is, how strong, and how to get it when it is needed.
+    """One set of test inputs, which is loaded when it is needed.
 
-    ``fingerprint`` is known before ``load`` is called, so a cached prediction costs no data.
+    ``fingerprint`` is known before ``load`` is called, so a cached prediction reads no data.
 
     Args:
-        name: such as "clean", "letters" or "fog".
+        name: for example "clean", "letters" or "fog".
         fingerprint: changes whenever the inputs do.
         n: the number of inputs.
         load: returns the inputs (N, C, H, W), as bytes or as float32 in [0, 1].
-        y: labels (N, T), or None where no class applies.
-        severity: strength of the shift, 0 where it has none.
-        group: a part of its scenario, such as "near" and "far".
+        y: labels (N, T), or None for inputs of no known class.
+        severity: strength of the shift, 0 for a shift without strengths.
+        group: a part of its scenario, for example "near" or "far".
     """
 
     name: str
@@ -164,19 +179,23 @@ class View:
 
 
 class Source(Named, ABC):
-    """A named collection of images: anything that can stand in for "other data".
+    """A named collection of images or recordings.
 
-    A subclass writes `name`, `source`, `kind`, `content` and `raw`. ``content`` names the classes
-    it holds in words ("digit", "letter"); a source is an outlier set only for data sets
-    with which it shares none. ``kind`` decides near (the same kind) or far.
+    A subclass writes `name`, `source`, `kind`, `content` and `raw`, and for data from files
+    `files`. ``content`` names the classes it holds in words ("digit", "letter"): a source is an
+    outlier set only for data sets with which it shares none. Outliers of the same ``kind`` are
+    near, others are far.
     """
 
-    kind: ClassVar[Kind]
-    content: ClassVar[frozenset[str]]
-    embedded: ClassVar[bool] = False  # True: needs no file and no download
-    needs_path: ClassVar[bool] = False  # True: the user's own files, nothing without `path`
-    fetched_unasked: ClassVar[bool] = True  # False: `data download` fetches it, a run does not
-    by_hand: ClassVar[str] = ""  # how to get data that has no open download
+    kind: Kind
+    content: frozenset[str]
+    modality: Modality = "image"
+    shows_people: bool = False  # True: pictures of it are never written where git would add them
+    embedded: bool = False  # True: needs no file and no download
+    needs_path: bool = False  # True: the user's own files, nothing without `path`
+    fetched_unasked: bool = True  # False: `data download` fetches it, a run does not
+    by_hand: str = ""  # how to get data that has no open download
+    _store: Store | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Source) and self._identity() == other._identity()
@@ -187,40 +206,82 @@ class Source(Named, ABC):
     def _identity(self) -> tuple[type, str, Store]:
         return type(self), self.label, self.store
 
-    @cached_property
+    @property
+    def label(self) -> str:
+        """The name in tables, paths and keys; it says of a part of the published set how large."""
+        return (self._asked or self.name).replace(self.name, f"{self.name}{self.extent()}", 1)
+
+    @label.setter
+    def label(self, asked: str) -> None:
+        self._asked = asked
+
+    def extent(self) -> str:
+        """Return a suffix for the label such as "-600"; "" for the whole set, or for no set."""
+        return ""
+
+    @property
     def store(self) -> Store:
-        """Where files are looked for; the command line sets it, else the environment does."""
-        return Store.from_environment()
+        """The folders of the data; the environment decides until the command line sets it."""
+        if self._store is None:
+            self._store = Store.from_environment()
+        return self._store
+
+    @store.setter
+    def store(self, store: Store) -> None:
+        self._store = store
 
     @abstractmethod
     def raw(self, which: SplitName) -> Raw:
         """Return the official training or test images; an outlier-only source has "test" alone.
 
         Raises:
-            DataError: the files are neither found nor downloadable, or are damaged.
+            DataError: the files are absent and cannot be downloaded, or are damaged.
         """
 
     def is_near(self, data: Source) -> bool:
         """Return whether it is a near outlier set for ``data``: one of the same kind."""
         return self.kind == data.kind
 
+    def files(self) -> Sequence[Path]:
+        """Return the files and folders that `raw` reads; none where the data is absent."""
+        return ()
+
+    def identity(self) -> str | None:
+        """Return a fingerprint of the data as it lies on disk, or None where it is absent.
+
+        It is made of names, sizes and times of files, and of ``version``: nothing is read.
+        """
+        files = self.files()
+        if not files and not self.embedded:
+            return None
+        try:
+            return fingerprint(self.name, self.version, self.params(), *stamps(files))
+        except OSError as error:
+            raise damaged(self.name, Path(error.filename), error) from error
+
+    def code_modules(self) -> tuple[str, ...]:
+        """Return the modules whose code makes or changes the images."""
+        return (type(self).__module__,)
+
     def where(self) -> str | None:
-        """Say where the data was found ("embedded", or a path), or None."""
-        return "embedded" if self.embedded else None
+        """Return where the data lies ("embedded", or a path), or None where it is absent."""
+        if self.embedded:
+            return "embedded"
+        return ", ".join(map(str, self.files())) or None
 
     def download(self) -> None:
         """Fetch what is missing into the data root; embedded sources need nothing."""
 
 
 class Dataset(Source):
-    """A classification problem: a source with a task and the transform all its inputs go through.
+    """A classification problem: a source with a task and a transform.
 
     ``transform`` takes images of any source and of any size and returns bytes of the task's
     shape, so that inliers, outliers and corrupted images go through exactly the same steps.
     """
 
-    task: ClassVar[Task]
-    val_share: ClassVar[float] = 1 / 12
+    task: Task
+    val_share: float = 1 / 12
 
     @abstractmethod
     def transform(self, x: Tensor) -> Tensor:
@@ -234,18 +295,13 @@ class Dataset(Source):
         """
         raw = self.raw("train")
         x, y = self.transform(raw.x), raw.y
-        mark = fingerprint(self.name, self.version, x, y)
-        rows = np.arange(len(x))
-        state = derive_seed(self.name, "val", seed)
-        train, val = train_test_split(
-            rows, test_size=self.val_share, random_state=state, stratify=y[:, 0].numpy()
+        whole = fingerprint(self.name, self.version, x, y)
+        train, val = stratified(y[:, 0], self.val_share, derive_seed(self.name, "val", seed))
+        return Splits(
+            Split(x[train], y[train], self.task, fingerprint(whole, "train", seed)),
+            Split(x[val], y[val], self.task, fingerprint(whole, "val", seed)),
+            self.test(),
         )
-        parts = {"train": torch.from_numpy(np.sort(train)), "val": torch.from_numpy(np.sort(val))}
-        made = {
-            part: Split(x[i], y[i], self.task, fingerprint(mark, part, seed))
-            for part, i in parts.items()
-        }
-        return Splits(made["train"], made["val"], self.test())
 
     def test(self) -> Split:
         """Return the official test part."""
@@ -254,7 +310,7 @@ class Dataset(Source):
         return Split(x, raw.y, self.task, fingerprint(self.name, self.version, x, raw.y))
 
     def outlier_split(self, images: Tensor) -> Split:
-        """Put foreign images (N, c, h, w) through this data set's transform; labels are -1."""
+        """Return images of another source (N, c, h, w) after the transform; labels are -1."""
         x = self.transform(images)
         y = torch.full((len(x), len(self.task.targets)), -1)
         return Split(x, y, self.task, fingerprint(self.name, self.version, x))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property, partial
@@ -14,13 +12,14 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from PIL import Image
+from PIL.Image import Resampling
 from torch import Tensor
 
 from .base import Dataset, Raw, Split, Splits, Task, as_bytes, fingerprint
 from .errors import DataError
 from .images import in_chunks, resize
-from .store import damaged, draft
+from .reading import picture, read_file, read_member, reading
+from .store import damaged, draft, stamps
 
 ALIGNED = (178, 218)  # width and height of an aligned picture as published
 CROP = (15, 35, 163, 183)  # left, upper, right and lower edge of its central 148x148 square
@@ -38,13 +37,13 @@ ATTRIBUTES = (
     "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
 )  # fmt: skip
 Part = Literal["train", "valid", "test"]
-Pictures = Mapping[str, tuple[str, object]]  # name -> place in the archive, mark of its content
+Pictures = Mapping[str, tuple[str, object]]  # name -> place in the archive, stamp of its content
 
 REPAIR = "put the published file back"
 
 
 class Listing(NamedTuple):
-    """What is known of each picture: its name, its attributes (N, 40), the number of its part."""
+    """The lists: of each picture its name, its attributes (N, 40), the number of its part."""
 
     names: Sequence[str]
     y: Tensor
@@ -70,6 +69,7 @@ class CelebA(Dataset):
     name = "celeba"
     source = "Liu, Luo, Wang and Tang, Deep learning face attributes in the wild, ICCV 2015"
     kind = "face"
+    shows_people = True
     content = frozenset({"face"})
     folder: ClassVar[str] = "celeba"  # as torchvision names it and all below
     attributes: ClassVar[str] = "list_attr_celeba.txt"
@@ -78,19 +78,9 @@ class CelebA(Dataset):
         "list_eval_partition_subset.txt",
     )
     pictures: ClassVar[tuple[str, str]] = ("img_align_celeba", "img_align_celeba.zip")
-    asked: str = name  # how it was called on the command line
 
     def __init__(self, *, size: int = 32) -> None:
         self.size = size
-
-    @property
-    def label(self) -> str:
-        """The name that was asked for, which says of a part of the set how large it is."""
-        return self.asked.replace(self.name, f"{self.name}{self._extent()}", 1)
-
-    @label.setter
-    def label(self, asked: str) -> None:
-        self.asked = asked
 
     @property
     def task(self) -> Task:  # type: ignore[override]
@@ -118,13 +108,22 @@ class CelebA(Dataset):
     def test(self) -> Split:
         return self._part("test")
 
+    def files(self) -> Sequence[Path]:
+        folder = self._folder()
+        pictures = None if folder is None else self._beside(folder)[self.pictures[1]]
+        if folder is None or pictures is None:
+            return []
+        lists = [folder / file for file in (self.attributes, *self.partitions)]
+        present = [path for path in lists if path.exists()]
+        return [*present, pictures] if len(present) > 1 else []
+
     def where(self) -> str | None:
         folder = self._folder()
-        if folder is None or not all(self._beside(folder).values()):
+        if folder is None or not self.files():
             return None
         try:
             chosen = self._partition(folder, self._attributes(folder)[0])[0]
-        except DataError as error:  # a list of what there is must not end here
+        except DataError as error:  # the list of data goes on
             return f"{folder} (not usable: {error})"
         return f"{folder} ({self.label}, split by {chosen.name})"
 
@@ -156,13 +155,13 @@ class CelebA(Dataset):
         x = self.transform(raw.x)
         return Split(x, raw.y, self.task, fingerprint(self.name, self.version, part, x, raw.y))
 
-    def _extent(self) -> str:
-        """A suffix for the label, such as "-10k"; none for the whole set, or before it is there."""
+    def extent(self) -> str:
         folder = self._folder()
         if folder is None:
             return ""
-        with (folder / self.attributes).open(errors="replace") as file:
-            first = file.readline().strip()
+        path = folder / self.attributes
+        with reading(self.name, path, REPAIR), path.open(errors="replace") as file:
+            first = file.readline(20).strip()
         count = int(first) if first.isdecimal() else COUNT
         if count == COUNT:
             return ""
@@ -195,14 +194,12 @@ class CelebA(Dataset):
     def _pictures(self) -> tuple[Path, Pictures]:
         """The folder or archive of pictures, and what is in it."""
         path = self._beside(self._complete())[self.pictures[1]] or Path()
-        try:
+        with reading(self.name, path, REPAIR):
             if path.is_dir():
-                found = {file.name: (file.name, _stamp(file)) for file in path.glob("[!.]*.jpg")}
-                return path, found
+                files = path.glob("[!.]*.jpg")
+                return path, {file.name: (file.name, next(stamps([file]))[1:]) for file in files}
             with zipfile.ZipFile(path) as archive:
                 members = {PurePosixPath(i.filename).name: i for i in archive.infolist()}
-        except (OSError, zipfile.BadZipFile) as error:
-            raise damaged(self.name, path, error) from error
         jpegs = {n: i for n, i in members.items() if n.endswith(".jpg") and n[0] != "."}
         return path, {name: (info.filename, info.CRC) for name, info in jpegs.items()}
 
@@ -257,8 +254,8 @@ class CelebA(Dataset):
 
     def _table(self, path: Path, head: int = 0) -> tuple[list[str], np.ndarray, list[str]]:
         """Return names and whole numbers (N, columns) of a list, and the lines before them."""
-        try:
-            lines = path.read_text("utf-8").splitlines()
+        with reading(self.name, path, REPAIR):
+            lines = read_file(path).decode("utf-8").splitlines()
             rows = [line.split(maxsplit=1) for line in lines[head:] if line.strip()]
             if len(lines) <= head or min(map(len, rows)) < 2:
                 raise ValueError("a row is not a name and numbers")
@@ -266,8 +263,6 @@ class CelebA(Dataset):
             values = np.loadtxt([row[1] for row in rows], dtype=np.int8, ndmin=2)
             if len(set(names)) < len(names):
                 raise ValueError("a name comes twice")
-        except (OSError, ValueError) as error:
-            raise damaged(self.name, path, " ".join(str(error).split()), REPAIR) from error
         return names, values, lines[:head]
 
     def _decode(self, path: Path, places: Sequence[str]) -> Tensor:
@@ -277,26 +272,31 @@ class CelebA(Dataset):
         def fill(i: int, read: Callable[[str], bytes]) -> None:
             x[i] = self._face(path, places[i], read).transpose(2, 0, 1)
 
-        with nullcontext() if path.is_dir() else zipfile.ZipFile(path) as archive:
-            read = archive.read if archive else lambda place: (path / place).read_bytes()
+        with nullcontext() if path.is_dir() else self._archive(path) as archive:
+            read = (
+                (lambda place: read_file(path / place))
+                if archive is None
+                else (lambda place: read_member(archive, place))
+            )
             side_by_side = Parallel(n_jobs=-1, prefer="threads", batch_size=64)
             side_by_side(delayed(fill)(i, read) for i in range(len(places)))
         return torch.from_numpy(x)
 
+    def _archive(self, path: Path) -> zipfile.ZipFile:
+        with reading(self.name, path, REPAIR):
+            return zipfile.ZipFile(path)
+
     def _face(self, path: Path, place: str, read: Callable[[str], bytes]) -> np.ndarray:
         """The central square of one aligned picture, (64, 64, 3)."""
-        try:
-            with Image.open(io.BytesIO(read(place))) as image:
-                image.draft("RGB", (ALIGNED[0] // 2, ALIGNED[1] // 2))  # half of it is enough
-                scale = image.width / ALIGNED[0]
-                if abs(image.height - scale * ALIGNED[1]) > 1:
-                    raise ValueError(f"{image.width}x{image.height} is no aligned picture")
-                left, upper, right, lower = (edge * scale for edge in CROP)
-                square = image.convert("RGB").resize(
-                    (SIDE, SIDE), Image.Resampling.BILINEAR, (left, upper, right, lower)
-                )
-        except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise damaged(self.name, path / place, error, REPAIR) from error
+        with reading(self.name, path / place, REPAIR), picture(read(place)) as image:
+            image.draft("RGB", (ALIGNED[0] // 2, ALIGNED[1] // 2))  # half of it is enough
+            scale = image.width / ALIGNED[0]
+            if abs(image.height - scale * ALIGNED[1]) > 1:
+                raise ValueError(f"{image.width}x{image.height} is no aligned picture")
+            left, upper, right, lower = (edge * scale for edge in CROP)
+            square = image.convert("RGB").resize(
+                (SIDE, SIDE), Resampling.BILINEAR, (left, upper, right, lower)
+            )
         return np.asarray(square)
 
 
@@ -306,9 +306,3 @@ def _in_colour(x: Tensor, size: int) -> Tensor:
         raise ValueError(f"images have 1 or 3 channels, not {x.shape[1]}")
     scaled = as_bytes(resize(x, size, size))
     return scaled.repeat(1, 3 // x.shape[1], 1, 1)
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    """What tells one content of a file from another without reading it."""
-    about = file.stat()
-    return about.st_size, about.st_mtime_ns

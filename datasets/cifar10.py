@@ -7,18 +7,18 @@ import io
 import pickle
 import tarfile
 import warnings
-import zlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .base import Raw, fingerprint
 from .outliers import Outliers
+from .reading import MOST_BYTES, picture, read_file, reading
 from .store import Remote, damaged
 
 SIDE = 32
@@ -27,8 +27,8 @@ SIDE = 32
 class Cifar10(Outliers):
     """10 000 test photographs of animals and vehicles, 32x32, in colour.
 
-    Where the official test part is not at hand, the sheets that ConvNetJS ships are used: the
-    first 4 000 training images, without labels.
+    Without the official test part, the sheets that ConvNetJS ships are used: the first 4 000
+    training images, without labels.
     """
 
     name = "cifar10"
@@ -47,9 +47,13 @@ class Cifar10(Outliers):
             return self._from_sheets(sheets)
         return self._from_batch(path or self.store.download(self.name, self._remote()))
 
+    def files(self) -> Sequence[Path]:
+        official = self._official()
+        return [official] if official else self._sheets()
+
     def where(self) -> str | None:
-        path = self._official() or next(iter(self._sheets()), None)
-        return str(path) if path else None
+        files = self.files()
+        return str(files[0]) if files else None
 
     def download(self) -> None:
         if self._official() is None:
@@ -64,8 +68,8 @@ class Cifar10(Outliers):
         return self.store.find(self.member, self._remote().path)
 
     def _sheets(self) -> list[Path]:
-        found = [self.store.find(sheet) for sheet in self.sheets]
-        return [path for path in found if path] if all(found) else []
+        paths = [self.store.find(sheet) for sheet in self.sheets]
+        return [path for path in paths if path] if all(paths) else []
 
     def _from_sheets(self, sheets: list[Path]) -> Raw:
         x = torch.cat([self._read_sheet(path) for path in sheets])
@@ -73,11 +77,8 @@ class Cifar10(Outliers):
 
     def _read_sheet(self, path: Path) -> Tensor:
         """One image per row of the sheet, its pixels in reading order; bytes (n, 3, 32, 32)."""
-        try:
-            with Image.open(path) as image:
-                rows = np.asarray(image.convert("RGB")).reshape(-1, SIDE, SIDE, 3)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise damaged(self.name, path, error) from error
+        with reading(self.name, path), picture(path) as image:
+            rows = np.asarray(image.convert("RGB")).reshape(-1, SIDE, SIDE, 3)
         return torch.from_numpy(rows.copy()).permute(0, 3, 1, 2).contiguous()
 
     def _from_batch(self, path: Path) -> Raw:
@@ -102,11 +103,15 @@ class Cifar10(Outliers):
         return torch.from_numpy(np.concatenate([labels, np.asarray(batch["data"])], axis=1))
 
     def _batch_bytes(self, path: Path) -> bytes:
-        if path.name == "test_batch":
-            return path.read_bytes()
-        try:
-            with tarfile.open(path) as archive:
-                file = archive.extractfile(self.member)  # read in place: nothing is unpacked
-                return file.read() if file else b""
-        except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
-            raise damaged(self.name, path, error) from error
+        with reading(self.name, path):
+            if path.name == "test_batch":
+                return read_file(path)
+            with tarfile.open(path) as archive:  # read in place: nothing is unpacked
+                unpacked = 0
+                for member in archive:
+                    unpacked += member.size
+                    if unpacked > MOST_BYTES:
+                        raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
+                    if member.name == self.member and (file := archive.extractfile(member)):
+                        return file.read()
+                raise ValueError(f"it has no {self.member}")

@@ -1,17 +1,14 @@
-"""scikit-learn's handwritten digits: real scans that need no download, the default data set."""
+"""scikit-learn's handwritten digits, the default data set: real scans that need no download."""
 
 from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional
 
-from .base import Dataset, Raw, SplitName, Task, as_bytes, as_floats, derive_seed
+from .base import Dataset, Raw, SplitName, Task, as_bytes, as_floats, derive_seed, stratified
 from .images import grey, in_chunks, resize
 
 BLOCK = 4  # pixels of the bitmap, each way, that make one pixel of the raster
@@ -21,8 +18,8 @@ GREYS = 16  # the most pixels of a block that can be set, hence 17 grey levels
 class Digits(Dataset):
     """1797 digits of 43 writers, scanned as 32x32 bitmaps and counted in blocks to 8x8.
 
-    Foreign images go through the same raster, grey levels included, so that nothing can be told
-    apart by finer pixels or shades. `raw` gives the bitmaps' size, 32x32, for corruptions
+    Foreign images go through the same raster, grey levels included, so that finer pixels or shades
+    give nothing away. `raw` gives the bitmaps' size, 32x32, for corruptions
     to act on. There is no official split: a fixed fifth, stratified, is the test part.
     """
 
@@ -55,6 +52,8 @@ def _raster(x: Tensor) -> Tensor:
 @cache
 def _scans() -> Raw:
     """All digits with every pixel blown up to its block, (1797, 1, 32, 32)."""
+    from sklearn.datasets import load_digits  # seconds that a listing does not need
+
     bunch = load_digits()
     counts = torch.from_numpy(bunch.images).float().unsqueeze(1)
     blocks = as_bytes(counts / GREYS).repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
@@ -63,8 +62,5 @@ def _scans() -> Raw:
 
 @cache
 def _rows(which: SplitName) -> Tensor:
-    y = _scans().y[:, 0].numpy()
-    train, test = train_test_split(
-        np.arange(len(y)), test_size=0.2, stratify=y, random_state=derive_seed("digits", "test")
-    )
-    return torch.from_numpy(np.sort(train if which == "train" else test))
+    train, test = stratified(_scans().y[:, 0], 0.2, derive_seed("digits", "test"))
+    return train if which == "train" else test

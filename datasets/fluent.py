@@ -1,4 +1,4 @@
-"""Fluent Speech Commands: what people say to the appliances of their home."""
+"""Fluent Speech Commands: spoken commands to appliances at home."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES: dict[Part, str] = {
 class Fluent(Speech):
     """30 043 commands of 97 speakers, 16 kHz, by 6 actions; official parts, disjoint in speakers.
 
-    A command is a sentence, so four seconds of it are seen; there is no download without a form.
+    A command is a sentence, so four seconds of it are used; the download asks for a form.
     """
 
     name = "fluent"
@@ -44,8 +44,8 @@ class Fluent(Speech):
         return "put the published one back"
 
     def place(self) -> Path | None:
-        found = self.store.find(f"{self.folder}/data/{FILES['train']}")
-        return found.parent.parent if found else None
+        table = self.store.find(f"{self.folder}/data/{FILES['train']}")
+        return table.parent.parent if table else None
 
     def absent(self, table: str = FILES["train"]) -> DataError:
         file = f"{self.folder}/data/{table}"
@@ -59,7 +59,7 @@ class Fluent(Speech):
             raise self.absent()
 
     def _rows(self, place: Path, table: Path) -> list[Clip]:
-        """The recordings of one part, as its table lists them."""
+        """Return the recordings in the table of one part."""
         try:
             with table.open(encoding="utf-8", newline="") as file:
                 return [

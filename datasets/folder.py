@@ -36,7 +36,7 @@ class Folder(OwnData):
         return (self.channels, self.size, self.size)
 
     @cached_property
-    def files(self) -> PictureFiles:
+    def pictures(self) -> PictureFiles:
         """Every picture, by its name below the folder.
 
         Raises:
@@ -55,7 +55,7 @@ class Folder(OwnData):
     def read_labels(self) -> Labels:
         by_part = self._has_parts()
         parts, classes = [], []
-        for name in self.files.names:
+        for name in self.pictures.names:
             folders = name.split("/")[:-1]
             part = PART_NAMES[folders.pop(0).lower()] if by_part and folders else "train"
             if not folders:
@@ -71,18 +71,18 @@ class Folder(OwnData):
         return Labels(y, known, tuple(parts))
 
     def read_images(self) -> Tensor:
-        return self.files.kept(self.name, self.store, self.size, self.channels)
+        return self.pictures.kept(self.name, self.store, self.size, self.channels)
 
     def _has_parts(self) -> bool:
         """Return whether the folders are parts; a class may be called "train", as a vehicle is."""
-        names = [path.name.lower() for path in subfolders(self.files.root)]
+        names = [path.name.lower() for path in subfolders(self.pictures.root)]
         parts = {PART_NAMES[name] for name in names if name in PART_NAMES}
         if "train" not in parts:
             return False
         others = [name for name in names if name not in PART_NAMES]
         with_classes = any(
             PART_NAMES.get(name.split("/")[0].lower()) == "train" and name.count("/") > 1
-            for name in self.files.names
+            for name in self.pictures.names
         )
         if others and with_classes:
             raise DataError(

@@ -1,4 +1,4 @@
-"""A data set without one of its classes or attributes, which are then the outliers."""
+"""A data set without one of its classes or attributes, whose inputs are the outliers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .base import Dataset, Raw, Split, SplitName, Splits, Task, fingerprint
 from .errors import DataError
 from .variant import Variant
 
-FEWEST = 30  # outliers below which a detection says next to nothing
+FEWEST = 30  # outliers; with fewer, an AUROC has an error of about 0.1
 
 
 class HeldOut(Variant):
-    """``base`` without every input that is, or has, ``what``.
+    """``base`` without every input of one class, or with one attribute.
 
     With one target, ``what`` is a class: its inputs are left out and the others numbered anew.
-    With several it is an attribute: its positives are left out, and so is it as a target, which
-    would be constant. All three parts are without it; `outliers` has those of the test part.
+    With several it is an attribute: its positives are left out, and so is the target, which would
+    be constant. All three parts lack these inputs; `outliers` are those of the test part.
     """
 
     def __init__(self, base: Dataset, what: str) -> None:
@@ -28,7 +28,7 @@ class HeldOut(Variant):
 
     @property
     def task(self) -> Task:  # type: ignore[override]
-        """The task of the base with one target, or one class, less."""
+        """The task of the base without that target, or without that class."""
         task = self.base.task
         if _is_multiple(task):
             return replace(task, targets=tuple(t for t in task.targets if t != self.what))
@@ -40,32 +40,32 @@ class HeldOut(Variant):
         return Raw(raw.x[rows], self._relabelled(raw.y[rows]))
 
     def splits(self, seed: int) -> Splits:
-        """Return the base's parts for this seed, each without what is held out."""
+        """Return the base's parts for this seed, each without the inputs held out."""
         train, val, test = self.base.splits(seed)
         return Splits(self._without(train), self._without(val), self._tested(test))
 
     def test(self) -> Split:
-        """Return what is left of the test part.
+        """Return the rest of the test part.
 
         Raises:
-            DataError: there are too few outliers in it to measure anything.
+            DataError: it has too few outliers to measure anything.
         """
         return self._tested(self.base.test())
 
     def outliers(self) -> Split:
-        """Return the inputs of the test part that have what is held out; labels are -1."""
+        """Return the inputs held out of the test part; labels are -1."""
         part = self.base.test()
         rows = self._has(part.y)
         y = torch.full((int(rows.sum()), len(self.task.targets)), -1)
-        mark = fingerprint(part.fingerprint, "only", self.what)
-        return Split(part.x[rows], y, self.task, mark)
+        return Split(part.x[rows], y, self.task, fingerprint(part.fingerprint, "only", self.what))
 
     def _tested(self, part: Split) -> Split:
-        found = int(self._has(part.y).sum())
-        if found < FEWEST:
+        outliers = int(self._has(part.y).sum())
+        if outliers < FEWEST:
             raise DataError(
-                f"{self.base.label}: only {found} of {len(part)} test inputs have '{self.what}', "
-                f"too few outliers to measure; hold out something that {FEWEST} or more have"
+                f"{self.base.label}: only {outliers} of {len(part)} test inputs have "
+                f"'{self.what}', too few outliers to measure; hold out something that "
+                f"{FEWEST} or more have"
             )
         return self._without(part)
 
@@ -81,14 +81,14 @@ class HeldOut(Variant):
         )
 
     def _has(self, y: Tensor) -> Tensor:
-        """Tell of each input whether it is to be left out; labels (N, T) -> bool (N,)."""
+        """Return which inputs are held out; labels (N, T) -> bool (N,)."""
         task = self.base.task
         if _is_multiple(task):
             return y[:, task.targets.index(self.what)] == 1
         return y[:, 0] == task.classes.index(self.what)
 
     def _relabelled(self, y: Tensor) -> Tensor:
-        """Turn the base's labels of what is left into this task's."""
+        """Turn the base's labels of the other inputs into this task's."""
         task = self.base.task
         if _is_multiple(task):
             return y[:, [t for t, name in enumerate(task.targets) if name != self.what]]
@@ -96,7 +96,7 @@ class HeldOut(Variant):
 
 
 def holdable(task: Task) -> tuple[str, ...]:
-    """Return what can be held out: the targets where there are several, else the classes."""
+    """Return the names that can be held out: several targets, else the classes."""
     return task.targets if _is_multiple(task) else task.classes
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
-import zlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import BinaryIO, ClassVar, cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from .base import Dataset, Raw, SplitName, Task, as_bytes
 from .errors import DataError
 from .images import grey, in_chunks, pad, resize
 from .outliers import Outliers
+from .reading import MOST_BYTES, reading
 from .store import Remote, damaged, verify
 
 UNSIGNED_BYTE = 8  # the idx format's code for the only type these sets use
@@ -26,9 +28,9 @@ MARGIN = 2
 
 
 class Idx(Dataset):
-    """An idx set that torchvision knows; its class there, ``official``, says where and what sums.
+    """An idx set with a class in torchvision, ``official``, which has its addresses and MD5 sums.
 
-    The files are read packed, since a shared folder may be read-only; unpacked ones do as well.
+    Files are read packed, since a shared folder may be read-only; unpacked ones are read as well.
     """
 
     @property
@@ -51,9 +53,14 @@ class Idx(Dataset):
     def transform(self, x: Tensor) -> Tensor:
         return in_chunks(_frame, x)
 
+    def files(self) -> Sequence[Path]:
+        remotes = [remote for part in ("train", "test") for remote in self._files(part)]
+        paths = [self._find(remote) for remote in remotes]
+        return [path for path in paths if path] if all(paths) else []
+
     def where(self) -> str | None:
-        found = [self._find(remote) for part in ("train", "test") for remote in self._files(part)]
-        return str(found[0].parent) if found[0] and all(found) else None
+        files = self.files()
+        return str(files[0].parent) if files else None
 
     def download(self) -> None:
         for part in ("train", "test"):
@@ -134,40 +141,38 @@ class NotMnist(Outliers):
     source = "Bulatov, notMNIST (2011), yaroslavvb.blogspot.com/2011/09/notmnist-dataset.html"
     kind = "glyph"
     content = frozenset({"letter"})
-    files: ClassVar[tuple[str, str]] = (
+    parts: ClassVar[tuple[str, str]] = (
         "notMNIST/raw/t10k-images-idx3-ubyte",
         "notMNIST/raw/t10k-labels-idx1-ubyte",
     )
-    by_hand: ClassVar[str] = (
+    by_hand = (
         "put t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, letters in MNIST's format, "
         "into notMNIST/raw/ below one of the data folders"
     )
 
     def images(self) -> Raw:
-        x, y = (read_idx(self.name, path, None, self.by_hand) for path in self._paths())
+        self.download()
+        x, y = (read_idx(self.name, path, None, self.by_hand) for path in self.files())
         if x.dim() != 3 or y.dim() != 1 or len(x) != len(y):
             where = Path(self.where() or "")
             raise damaged(self.name, where, "images and labels differ in number", self.by_hand)
         return Raw(x.unsqueeze(1), y.long().unsqueeze(1))
 
+    def files(self) -> Sequence[Path]:
+        paths = [self.store.find(f"{part}.gz", part) for part in self.parts]
+        return [path for path in paths if path] if all(paths) else []
+
     def where(self) -> str | None:
-        found = [self.store.find(f"{file}.gz", file) for file in self.files]
-        return str(found[0].parent) if found[0] and all(found) else None
+        files = self.files()
+        return str(files[0].parent) if files else None
 
     def download(self) -> None:
-        self._paths()
-
-    def _paths(self) -> list[Path]:
-        """Where images and labels are; there is no official place to fetch them from."""
-        paths = []
-        for file in self.files:
-            path = self.store.find(f"{file}.gz", file)
-            if path is None:
+        """Raise the error for an absent file: there is no official place to fetch it from."""
+        for part in self.parts:
+            if self.store.find(f"{part}.gz", part) is None:
                 reason = "it has no official download"
                 hint = self.by_hand[0].upper() + self.by_hand[1:]
-                raise self.store.missing(self.name, f"{file}.gz", reason, hint)
-            paths.append(path)
-        return paths
+                raise self.store.missing(self.name, f"{part}.gz", reason, hint)
 
 
 def _frame(x: Tensor) -> Tensor:
@@ -184,23 +189,32 @@ def read_idx(name: str, path: Path, md5: str | None = None, advice: str | None =
     """
     if md5 is not None:
         verify(name, path, md5)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return parse_idx(file.read())
-    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
-        raise damaged(name, path, error, advice) from error
+    with (
+        reading(name, path, advice),
+        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file,
+    ):
+        return parse_idx(cast(BinaryIO, file))
 
 
-def parse_idx(content: bytes) -> Tensor:
+def parse_idx(file: BinaryIO) -> Tensor:
     """Return the bytes that follow the header, in the shape the header gives.
 
     The header is two zero bytes, a type, the number of sizes, and each size as a big-endian word.
+    No more is read than it announces.
+
+    Raises:
+        ValueError: there are fewer bytes, or more, or too many for any such set.
+        struct.error: the header is cut short.
     """
-    zero, kind, dims = struct.unpack_from(">HBB", content)
+    zero, kind, dims = struct.unpack(">HBB", file.read(4))
     if zero != 0 or kind != UNSIGNED_BYTE or dims not in (1, 3):
         raise ValueError("no idx file of bytes")
-    shape = struct.unpack_from(f">{dims}I", content, 4)
-    start = 4 + 4 * dims
-    if len(content) - start != np.prod(shape, dtype=object):
-        raise ValueError(f"{len(content) - start} bytes do not fill the shape {shape}")
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy())
+    shape = struct.unpack(f">{dims}I", file.read(4 * dims))
+    size = math.prod(shape)
+    if size > MOST_BYTES:
+        raise ValueError(f"its header announces the shape {shape}, more than {MOST_BYTES:,} bytes")
+    content = file.read(size + 1)
+    if len(content) != size:
+        bytes_ = f"more than {size}" if len(content) > size else str(len(content))
+        raise ValueError(f"{bytes_} bytes do not fill the shape {shape}")
+    return torch.from_numpy(np.frombuffer(content, np.uint8).reshape(shape).copy())

@@ -1,31 +1,30 @@
-"""Things picked by name on the command line: data sets, methods and scenarios."""
+"""Classes chosen by name on the command line: data sets, methods and scenarios."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 Value = int | float | str | bool | None | tuple["Value", ...]
 
 
 class Named:
-    """Something with a name, a source, and keyword-only parameters that are stored unchanged.
+    """A class with a name, a source, and keyword-only parameters that are stored unchanged.
 
     A constructor stores each parameter under its own name and does nothing else, so that
     parameters can be listed, overridden on the command line, and written into cache keys.
     A subclass may take ``**inherited`` and pass it on: its parameters are then its own
     followed by those of the class above. `inspect.signature` and ``help`` show all of them.
 
-    ``tags`` are other words that choose it, together with its like; ``variants`` are parameters
-    with a name, which a glob runs as well. ``minimum`` holds the least value of a numeric
-    parameter. ``asked_for`` says why it is no part of "all"; it is empty for what is.
+    ``tags`` are words that choose all classes that have them; ``variants`` are named parameters,
+    which a glob runs as well. ``minimum`` holds the least value of a numeric parameter. "all"
+    leaves out a class with ``asked_for``, which says why.
     """
 
-    name: ClassVar[str]
-    source: ClassVar[str]
-    version: ClassVar[int] = 1
+    name: str
+    source: str
+    version: int = 1
     tags: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
     variants: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
@@ -36,10 +35,16 @@ class Named:
         super().__init_subclass__(**arguments)
         cls.__signature__ = inspect.Signature(_parameters(cls))  # type: ignore[attr-defined]
 
-    @cached_property
+    _asked: str = ""
+
+    @property
     def label(self) -> str:
-        """The name in tables, paths and keys: with the parameters that were asked for."""
-        return self.name
+        """The name in tables, paths and keys, with the parameters that were asked for."""
+        return self._asked or self.name
+
+    @label.setter
+    def label(self, asked: str) -> None:
+        self._asked = asked
 
     @classmethod
     def label_of(cls, changed: Mapping[str, str]) -> str:
@@ -68,7 +73,7 @@ class Named:
 
     @classmethod
     def choices(cls, parameter: str) -> tuple[str, ...]:
-        """Return the words a parameter may take, where its type is a `Literal` of words."""
+        """Return the values of a parameter whose type is a `Literal` of words; () for any other."""
         for owner in cls.__mro__:
             hints = get_type_hints(vars(owner).get("__init__", lambda: None))
             if parameter in hints:

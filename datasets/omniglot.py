@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .base import Raw, fingerprint
 from .outliers import Outliers
+from .reading import picture, read_file, read_member, reading
 from .store import Remote, damaged
 
 SIDE = 105
@@ -34,7 +33,19 @@ DIGIT_LIKE: Mapping[str, tuple[int, ...]] = {
     "Tagalog": (3, 4, 16),
 }
 
-Drawings = dict[str, tuple[Path, str]]  # "alphabet/character/file" -> archive or folder, member
+
+class Drawing(NamedTuple):
+    """Where a drawing lies: its archive or folder, its name there, and what its content is.
+
+    ``stamp`` is its CRC in an archive, its size in a folder.
+    """
+
+    path: Path
+    member: str
+    stamp: int
+
+
+Drawings = Mapping[str, Drawing]  # by "alphabet/character/file"
 
 
 class Omniglot(Outliers):
@@ -50,18 +61,15 @@ class Omniglot(Outliers):
     small: ClassVar[tuple[str, str]] = ("images_background_small1", "images_background_small2")
 
     def images(self) -> Raw:
-        drawings: Drawings = {}
-        for path in self._found() or [self.store.download(self.name, self._remote())]:
-            for place, member in self._members(path):
-                drawings.setdefault(place, (path, member))  # the small sets share two alphabets
+        drawings: dict[str, Drawing] = {}
+        for path in self.files() or [self.store.download(self.name, self._remote())]:
+            for drawing in self._drawings(path):
+                key = "/".join(PurePosixPath(drawing.member).parts[-3:])
+                drawings.setdefault(key, drawing)  # the small sets share two alphabets
         return self._decoded(dict(sorted(drawings.items())))
 
-    def where(self) -> str | None:
-        found = self._found()
-        return ", ".join(map(str, found)) if found else None
-
     def download(self) -> None:
-        if not self._found():
+        if not self.files():
             self.store.download(self.name, self._remote())
 
     def _remote(self) -> Remote:
@@ -74,8 +82,8 @@ class Omniglot(Outliers):
             official.zips_md5["images_background"],
         )
 
-    def _found(self) -> list[Path]:
-        """The full set, packed or not, else both small ones; none if anything lacks."""
+    def files(self) -> Sequence[Path]:
+        """Return the full set, packed or not, else both small ones; none if one of them lacks."""
         full = self.store.find(self._remote().path, f"{self.folder}/images_background")
         if full is not None:
             return [full]
@@ -85,23 +93,22 @@ class Omniglot(Outliers):
         ]
         return [path for path in small if path] if all(small) else []
 
-    def _members(self, path: Path) -> list[tuple[str, str]]:
-        """(alphabet/character/file, member) of every drawing that is used."""
-        try:
+    def _drawings(self, path: Path) -> Iterator[Drawing]:
+        """Yield every drawing that is used."""
+        with reading(self.name, path):
             if path.is_dir():
-                members = [p.relative_to(path.parent).as_posix() for p in path.rglob("*.png")]
+                files = [(p.relative_to(path.parent).as_posix(), p) for p in path.rglob("*.png")]
+                members = [(name, p.stat().st_size) for name, p in files if _is_used(name)]
             else:
                 with zipfile.ZipFile(path) as archive:
-                    members = archive.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise damaged(self.name, path, error) from error
-        return [("/".join(PurePosixPath(m).parts[-3:]), m) for m in members if _is_used(m)]
+                    members = [(i.filename, i.CRC) for i in archive.infolist()]
+        yield from (Drawing(path, m, stamp) for m, stamp in members if _is_used(m))
 
     def _decoded(self, drawings: Drawings) -> Raw:
         if not drawings:
-            path = self._found()[0]
-            raise damaged(self.name, path, "it holds none of the expected alphabets")
-        key = fingerprint("omniglot", self.version, *drawings)
+            raise damaged(self.name, self.files()[0], "it holds none of the expected alphabets")
+        contents = ((place, drawing.stamp) for place, drawing in drawings.items())
+        key = fingerprint("omniglot", self.version, *contents)
         x = self.store.kept(self.name, key, partial(self._decode, drawings))
         characters = [place.rsplit("/", 1)[0] for place in drawings]
         y = np.unique(characters, return_inverse=True)[1]
@@ -109,30 +116,27 @@ class Omniglot(Outliers):
 
     def _decode(self, drawings: Drawings) -> Tensor:
         """Read every drawing; bytes (N, 1, 105, 105), ink 255."""
-        archives = {p: zipfile.ZipFile(p) for p in {p for p, _ in drawings.values()} if p.is_file()}
-        try:
-            images = [
-                self._read(path, member, archives.get(path)) for path, member in drawings.values()
-            ]
-        finally:
-            for archive in archives.values():
-                archive.close()
+        with ExitStack() as stack:
+            archives = {}
+            for path in {d.path for d in drawings.values() if d.path.is_file()}:
+                with reading(self.name, path):
+                    archives[path] = stack.enter_context(zipfile.ZipFile(path))
+            images = [self._read(d, archives.get(d.path)) for d in drawings.values()]
         return torch.from_numpy(np.stack(images)).unsqueeze(1)
 
-    def _read(self, path: Path, member: str, archive: zipfile.ZipFile | None) -> np.ndarray:
-        try:
-            content = archive.read(member) if archive else (path.parent / member).read_bytes()
-            with Image.open(io.BytesIO(content)) as image:
-                drawing = 255 - np.asarray(image.convert("L"))
-            if drawing.shape != (SIDE, SIDE):
-                raise ValueError(f"{member} is {drawing.shape}, not {SIDE}x{SIDE}")
-        except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise damaged(self.name, path, error) from error
-        return drawing
+    def _read(self, drawing: Drawing, archive: zipfile.ZipFile | None) -> np.ndarray:
+        path, member, _ = drawing
+        with reading(self.name, path):
+            content = read_member(archive, member) if archive else read_file(path.parent / member)
+            with picture(content) as image:
+                pixels = 255 - np.asarray(image.convert("L"))
+            if pixels.shape != (SIDE, SIDE):
+                raise ValueError(f"{member} is {pixels.shape}, not {SIDE}x{SIDE}")
+        return pixels
 
 
 def _is_used(member: str) -> bool:
-    """Tell whether a path is a drawing of a character that is kept."""
+    """Return whether a path is a drawing of a character that is no digit."""
     parts = PurePosixPath(member).parts
     if len(parts) < 3 or not member.endswith(".png") or parts[-3] not in DIGIT_LIKE:
         return False

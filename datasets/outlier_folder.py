@@ -7,7 +7,7 @@ folder alone is far. The environment carries them, so that worker processes see 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -63,11 +63,14 @@ class OutlierFolder(Outliers):
     def is_near(self, data: Source) -> bool:
         return self.near
 
+    def files(self) -> Sequence[Path]:
+        return [Path(self.path).expanduser()] if self.where() else []
+
     def where(self) -> str | None:
         return self.path if self.path and Path(self.path).expanduser().exists() else None
 
     @cached_property
-    def files(self) -> PictureFiles:
+    def pictures(self) -> PictureFiles:
         """Every picture, by its name below the folder.
 
         Raises:
@@ -85,7 +88,7 @@ class OutlierFolder(Outliers):
         return files
 
     def images(self) -> Raw:
-        x = self.files.kept(self.name, self.store, self.size, 3)
+        x = self.pictures.kept(self.name, self.store, self.size, 3)
         return Raw(x, torch.full((len(x), 1), -1))
 
 
@@ -97,7 +100,7 @@ def own_outliers(data: Dataset) -> list[OutlierFolder]:
     Raises:
         DataError: two of them have one name.
     """
-    if data.kind == "speech":
+    if data.modality != OutlierFolder.modality:
         return []
     made: dict[str, OutlierFolder] = {}
     for word in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):

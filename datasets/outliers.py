@@ -1,4 +1,4 @@
-"""What the outlier-only sources share."""
+"""Base class of sources that are outliers alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .errors import DataError
 
 
 class Outliers(Source):
-    """A source that is only ever tested on. A subclass writes `images` in place of `raw`."""
+    """A source with test images alone. A subclass writes `images` in place of `raw`."""
 
     @abstractmethod
     def images(self) -> Raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,6 +155,9 @@ class OwnData(Dataset):
         if not place.exists():
             raise DataError(f"{self.name}: {place} does not exist; check path=")
         return place
+
+    def files(self) -> Sequence[Path]:
+        return [Path(self.path).expanduser()] if self.where() else []
 
     def where(self) -> str | None:
         return self.path if self.path and Path(self.path).expanduser().exists() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from .base import Raw, as_bytes, as_floats
@@ -33,6 +32,8 @@ class Photos(Outliers):
 @cache
 def _patches() -> Raw:
     """All patches that show something; the label is the number of the photograph."""
+    from sklearn.datasets import load_sample_images  # seconds that a listing does not need
+
     patches, labels = [], []
     for label, photo in enumerate(load_sample_images().images):
         image = torch.from_numpy(photo.copy()).permute(2, 0, 1).unsqueeze(0)

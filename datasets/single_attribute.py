@@ -1,4 +1,4 @@
-"""A data set asked about one of its attributes alone, the others being told beside the images."""
+"""A data set with one of its attributes as the only target."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .variant import Variant
 
 
 class SingleAttribute(Variant):
-    """The inputs of ``base`` with the one target ``target``.
+    """The inputs of ``base`` with the single target ``target``.
 
-    All targets of the base are attributes of every split.
+    All targets of the base become attributes of every split.
 
     Raises:
         DataError: the base has no such attribute, or none at all.
@@ -23,7 +23,7 @@ class SingleAttribute(Variant):
             raise DataError(f"{base.label} has no attributes, so none called '{target}'")
         super().__init__(base, f"target={target}")
         self.target = target
-        self.column, self.turned = attribute_place(target, base.task.targets)
+        self.column, self.inverted = attribute_place(target, base.task.targets)
 
     @property
     def task(self) -> Task:  # type: ignore[override]
@@ -35,29 +35,35 @@ class SingleAttribute(Variant):
         return Raw(raw.x, self._labels(raw.y))
 
     def splits(self, seed: int) -> Splits:
-        return Splits(*(self._narrow(part) for part in self.base.splits(seed)))
+        return Splits(*(self._single(part) for part in self.base.splits(seed)))
 
     def test(self) -> Split:
-        return self._narrow(self.base.test())
+        return self._single(self.base.test())
 
-    def _narrow(self, part: Split) -> Split:
-        mark = fingerprint(part.fingerprint, "target", self.target)
-        return Split(part.x, self._labels(part.y), self.task, mark, part.y, part.task.targets)
+    def _single(self, part: Split) -> Split:
+        return Split(
+            part.x,
+            self._labels(part.y),
+            self.task,
+            fingerprint(part.fingerprint, "target", self.target),
+            attributes=part.y,
+            attribute_names=part.task.targets,
+        )
 
     def _labels(self, y: Tensor) -> Tensor:
         label = y[:, [self.column]]
-        return 1 - label if self.turned else label
+        return 1 - label if self.inverted else label
 
 
 def single_attribute(data: Dataset, target: str) -> SingleAttribute:
-    """Return ``data`` asked about ``target`` instead of what it is asked now.
+    """Return the inputs of ``data`` with ``target`` in place of its targets.
 
     Raises:
-        DataError: it has no such attribute, or that is what it is asked now.
+        DataError: it has no such attribute, or predicts it already.
     """
     if not isinstance(data, SingleAttribute):
         return SingleAttribute(data, target)
-    found = SingleAttribute(data.base, target)
-    if found.column == data.column:
+    single = SingleAttribute(data.base, target)
+    if single.column == data.column:
         raise DataError(f"'{target}' is what {data.label} predicts; protect another attribute")
-    return found
+    return single

@@ -1,15 +1,14 @@
-"""What the sets of spoken words share: their parts, their speakers, and sets without some speakers.
+"""Base class of sets of spoken words, and sets without some of their speakers.
 
-`raw` gives waveforms at 8 kHz, which corruptions act on; the transform makes spectrograms of
-them, as `waves` says.
+`raw` gives waveforms at 8 kHz, which corruptions act on; the transform turns them into
+spectrograms, see `waves`.
 
-Every set comes down to the lowest rate among them, since otherwise a set could be told from
-another by whether there is anything above 4 kHz.
+All sets are brought to the lowest rate among them: otherwise frequencies above 4 kHz would tell
+one set from another.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from abc import abstractmethod
@@ -20,15 +19,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from .base import Dataset, Raw, Split, SplitName, Splits, derive_seed, fingerprint
+from .base import Dataset, Raw, Split, SplitName, Splits, derive_seed, fingerprint, stratified
 from .errors import DataError
 from .images import in_chunks
-from .store import damaged, draft
+from .store import damaged, draft, stamps
 from .variant import Variant
 from .waves import CHUNK, CONSTANTS, FULL_SCALE, RATE, Clip, log_mel, waveforms
 
@@ -40,19 +37,19 @@ Listing = Mapping[Part, Sequence[Clip]]
 class Speech(Dataset):
     """Recordings with one class each. A subclass writes `place`, `listed` and `split`.
 
-    A set of fewer recordings than the published ``count`` is called after its number, such as
-    "fsdd-600". Every part tells the index of the speaker of each recording, as its attribute.
+    A set of fewer recordings than the published ``count`` is named after its number, such as
+    "fsdd-600". Every part has the index of the speaker of each recording as an attribute.
     """
 
     kind = "speech"
+    modality = "sound"
     tags: ClassVar[frozenset[str]] = frozenset({"speech"})
     fetched_unasked = False
     folder: ClassVar[str]
-    split: ClassVar[str]  # how training and test part were told apart, in words
+    split: ClassVar[str]  # the rule that separates training and test part, in words
     count: ClassVar[int]
     unseen_speakers: ClassVar[bool]  # True: nobody speaks in both training and test part
     seconds: ClassVar[int] = 1
-    asked: str = ""
 
     @abstractmethod
     def place(self) -> Path | None:
@@ -72,20 +69,10 @@ class Speech(Dataset):
         again = f"run: python -m bench data download {self.name}"
         return f"put the published one back, or delete all of {self.folder} and {again}"
 
-    @property
-    def label(self) -> str:
-        """The name that was asked for, which says of a part of the set how large it is."""
-        return (self.asked or self.name).replace(self.name, f"{self.name}{self.extent()}", 1)
-
-    @label.setter
-    def label(self, asked: str) -> None:
-        self.asked = asked
-
     def extent(self) -> str:
-        """Return a suffix for the label, such as "-600"; none for the whole set, or for no set."""
         with suppress(DataError):
-            found = sum(map(len, self.clips.values()))
-            return "" if found == self.count else f"-{found}"
+            count = sum(map(len, self.clips.values()))
+            return "" if count == self.count else f"-{count}"
         return ""
 
     @cached_property
@@ -94,20 +81,30 @@ class Speech(Dataset):
         place = self.place()
         if place is None:
             raise self.absent()
-        found = self.listed(place)
+        clips = self.listed(place)
         for part in ("train", "test"):
-            if not found[part]:
+            if not clips[part]:
                 raise damaged(self.name, place, f"it has no {part} recordings", self.remedy)
-        return found
+        return clips
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """Everybody who speaks in any part, in alphabetical order."""
+        """The speakers of all parts, in alphabetical order."""
         return tuple(sorted({clip.speaker for part in self.clips.values() for clip in part}))
 
     def absent(self) -> DataError:
-        """Return the error for a set that is not there; it is never fetched unasked."""
+        """Return the error for an absent set; it is never fetched unasked."""
         return self.store.missing(self.name, self.folder, "it is not fetched unasked")
+
+    def files(self) -> Sequence[Path]:
+        place = self.place()
+        return [] if place is None else [place]
+
+    def identity(self) -> str | None:
+        """Return a fingerprint of the files that are listed, or None where the set is absent."""
+        if self.place() is None:
+            return None
+        return fingerprint(self.name, *(self._key(part) for part in PARTS))
 
     def where(self) -> str | None:
         place = self.place()
@@ -115,7 +112,7 @@ class Speech(Dataset):
 
     def raw(self, which: SplitName) -> Raw:
         """Return recordings as 16-bit samples at 8 kHz, (N, 1, 1, samples), and their classes."""
-        return Raw(self._waves(which), self._labels(which))
+        return Raw(self._waves(which), self.labels(which))
 
     def transform(self, x: Tensor) -> Tensor:
         """Turn recordings (N, 1, 1, samples), 16-bit or in [-1, 1], into bytes (N, 1, 32, 32).
@@ -129,47 +126,52 @@ class Speech(Dataset):
         return in_chunks(partial(log_mel, samples=self.seconds * RATE), x, CHUNK)
 
     def splits(self, seed: int) -> Splits:
-        """Return the official parts; without an official validation part it is cut by seed."""
-        train, test = self.part("train"), self.test()
+        """Return the official parts; a validation part that is missing is cut by seed."""
+        whole, test = self.part("train"), self.test()
         if self.clips["val"]:
-            return Splits(train, self.part("val"), test)
-        rows = train_test_split(
-            np.arange(len(train)), test_size=self.val_share, stratify=train.y[:, 0].numpy(),
-            random_state=derive_seed(self.name, "val", seed),
-        )  # fmt: skip
-        cut, val = (torch.from_numpy(np.sort(part)) for part in rows)
-        return Splits(taken(train, cut, "train", seed), taken(train, val, "val", seed), test)
+            return Splits(whole, self.part("val"), test)
+        state = derive_seed(self.name, "val", seed)
+        train, val = stratified(whole.y[:, 0], self.val_share, state)
+        return Splits(taken(whole, train, "train", seed), taken(whole, val, "val", seed), test)
 
     def test(self) -> Split:
         return self.part("test")
 
     def part(self, part: Part) -> Split:
-        """Return one part whole, with the index of each speaker as attribute."""
+        """Return one whole part, with the index of each speaker as attribute."""
         key = fingerprint(self._key(part), *CONSTANTS)
         make = lambda: self.transform(self._waves(part))  # noqa: E731
-        x, y = self.store.kept(self.name, f"log-mel-{part}-{key}", make), self._labels(part)
-        index = {speaker: i for i, speaker in enumerate(self.speakers)}
-        who = torch.tensor([[index[clip.speaker]] for clip in self.clips[part]])
-        mark = fingerprint(self.name, self.version, x, y)
-        return Split(x, y, self.task, mark, who, ("speaker",))
+        x, y = self.store.kept(self.name, f"log-mel-{part}-{key}", make), self.labels(part)
+        digest = fingerprint(self.name, self.version, x, y)
+        return Split(x, y, self.task, digest, self.spoken_by(part), ("speaker",))
 
-    def _labels(self, part: Part) -> Tensor:
+    def labels(self, part: Part) -> Tensor:
+        """Return the class of each recording of a part, (N, 1); no recording is read."""
         return torch.tensor([[clip.label] for clip in self.clips[part]])
+
+    def spoken_by(self, part: Part) -> Tensor:
+        """Return the index of the speaker of each recording of a part, (N, 1)."""
+        index = {speaker: i for i, speaker in enumerate(self.speakers)}
+        return torch.tensor([[index[clip.speaker]] for clip in self.clips[part]])
 
     def _waves(self, part: Part) -> Tensor:
         read = partial(waveforms, self.name, self.clips[part], self.seconds, self.remedy)
         return self.store.kept(self.name, f"waves-{part}-{self._key(part)}", read)
 
     def _key(self, part: Part) -> str:
-        """What the samples of a part depend on: names, sizes and times of files."""
+        """Return a fingerprint of names, sizes and times of the files of a part."""
         clips = self.clips[part]
-        stamps = {path: path.stat() for path in {clip.path for clip in clips}}
-        of = ((c.path.name, c.member, c.start, *_stamp(stamps[c.path])) for c in clips)
-        return fingerprint(self.name, self.version, RATE, FULL_SCALE, self.seconds, *of)
+        paths = list({clip.path for clip in clips})
+        try:
+            about = dict(zip(paths, stamps(paths), strict=True))
+        except OSError as error:
+            raise damaged(self.name, Path(error.filename), error, self.remedy) from error
+        each = ((c.path.name, c.member, c.start, *about[c.path][1:]) for c in clips)
+        return fingerprint(self.name, self.version, RATE, FULL_SCALE, self.seconds, *each)
 
 
 class WithoutSpeakers(Variant):
-    """``base`` without some speakers in any part.
+    """``base`` without some speakers, in all parts.
 
     Raises:
         DataError: the base has no such speaker, or no other.
@@ -182,13 +184,13 @@ class WithoutSpeakers(Variant):
             known = ", ".join(base.speakers)
             raise DataError(f"{base.label} has no speaker '{min(unknown)}'. Known: {known}.")
         if len(set(who)) == len(base.speakers):
-            raise DataError(f"{base.label}: without {'+'.join(who)} nobody is left to learn from")
+            raise DataError(f"{base.label}: without {'+'.join(who)} no speaker is left to train on")
         super().__init__(base, f"speaker={'+'.join(who)}")
-        vars(self)["task"] = base.task
+        self.task = base.task
         self.who = tuple(who)
 
     def raw(self, which: SplitName) -> Raw:
-        raw, rows = self.base.raw(which), ~self._speaks(self.base.part(which))
+        raw, rows = self.base.raw(which), ~self._speaks(self.base.spoken_by(which)[:, 0])
         return Raw(raw.x[rows], raw.y[rows])
 
     def splits(self, seed: int) -> Splits:
@@ -199,30 +201,38 @@ class WithoutSpeakers(Variant):
 
     def outliers(self) -> Split:
         """Return every recording of the speakers held out, from all parts, with its class."""
-        parts = [self.base.part(part) for part in PARTS if self.base.clips[part]]
-        found = [taken(part, self._speaks(part).nonzero()[:, 0]) for part in parts]
-        x, y = torch.cat([part.x for part in found]), torch.cat([part.y for part in found])
+        parts = [self.base.part(part) for part in self._parts]
+        x = torch.cat([part.x[self._speaks(part.attribute("speaker"))] for part in parts])
+        y = self.outlier_labels()
         return Split(x, y, self.task, fingerprint(self.name, self.version, x, y))
 
-    def _without(self, part: Split) -> Split:
-        return taken(part, (~self._speaks(part)).nonzero()[:, 0], "without", *self.who)
+    def outlier_labels(self) -> Tensor:
+        """Return the labels (N, 1) of `outliers`; no recording is read."""
+        labels = [
+            self.base.labels(part)[self._speaks(self.base.spoken_by(part)[:, 0])]
+            for part in self._parts
+        ]
+        return torch.cat(labels)
 
-    def _speaks(self, part: Split) -> Tensor:
-        """Tell of each recording whether one of the speakers held out is heard, (N,)."""
+    @property
+    def _parts(self) -> list[Part]:
+        return [part for part in PARTS if self.base.clips[part]]
+
+    def _without(self, part: Split) -> Split:
+        rows = ~self._speaks(part.attribute("speaker"))
+        return taken(part, rows.nonzero()[:, 0], "without", *self.who)
+
+    def _speaks(self, speakers: Tensor) -> Tensor:
+        """Return which indices of speakers (N,) are those of speakers held out, (N,)."""
         held = torch.tensor([self.base.speakers.index(name) for name in self.who])
-        return torch.isin(part.attribute("speaker"), held)
+        return torch.isin(speakers, held)
 
 
 def taken(part: Split, rows: Tensor, *names: object) -> Split:
-    """Return some inputs of a part; ``names`` and what was taken go into its fingerprint."""
+    """Return some inputs of a part; ``rows`` and ``names`` enter its fingerprint."""
     attributes = None if part.attributes is None else part.attributes[rows]
-    mark = fingerprint(part.fingerprint, rows, *names)
-    return replace(part, x=part.x[rows], y=part.y[rows], attributes=attributes, fingerprint=mark)
-
-
-def _stamp(about: os.stat_result) -> tuple[int, int]:
-    """What tells one content of a file from another without reading it."""
-    return about.st_size, about.st_mtime_ns
+    digest = fingerprint(part.fingerprint, rows, *names)
+    return replace(part, x=part.x[rows], y=part.y[rows], attributes=attributes, fingerprint=digest)
 
 
 def clone(source: Dataset, url: str, folder: str) -> None:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from .base import Task, derive_seed
 from .errors import DataError
+from .reading import read_file, reading
 from .speech import Listing, Part, Speech
 from .store import damaged, draft
-from .waves import Clip, members, read_wav
+from .waves import MOST_BYTES, Clip, members, read_wav
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE, UNKNOWN, NOISE = "_silence_", "_unknown_", "_background_noise_"
@@ -31,12 +32,15 @@ LISTS: dict[Part, tuple[str, str]] = {  # the official list, and that of a subse
 
 
 class Chosen(NamedTuple):
-    """Where each "word/file.wav" is, which of them make up each part, and by which lists.
+    """The recordings "word/file.wav" and the parts they belong to.
 
-    A place is a file and "", or an archive and its member.
+    Args:
+        places: file and "", or archive and member, of each recording.
+        names: the recordings of each part.
+        subset: whether the lists of a subset name them, and not the official ones.
     """
 
-    found: Mapping[str, tuple[Path, str]]
+    places: Mapping[str, tuple[Path, str]]
     names: Mapping[Part, list[str]]
     subset: bool
 
@@ -45,11 +49,11 @@ class SpeechCommands(Speech):
     """Ten words, silence and unknown words, 16 kHz; official lists, disjoint in speakers.
 
     Where the official lists leave nothing to train on, as with the official test part alone,
-    ``subset_{training,validation,testing}_list.txt`` are read, and the set is called after the
+    ``subset_{training,validation,testing}_list.txt`` are read, and the set is named after the
     number of recordings they list, such as "speechcommands-3300". The ten spoken digits are no
-    part of the unknown words: digits are outliers here, and these words are for digits. The
-    full set has no such class of its own: a fifteenth of the fifteen other words makes it, and
-    each second of the background noise is a recording of silence, every tenth for testing.
+    part of the unknown words, because these words and spoken digits are outliers of each other.
+    The full set has no class of unknown words: a fifteenth of the fifteen other words makes it,
+    and each second of the background noise is a recording of silence, every tenth for testing.
     """
 
     name = "speechcommands"
@@ -57,7 +61,7 @@ class SpeechCommands(Speech):
     content = frozenset({"spoken word"})
     task = Task((1, 32, 32), ("word",), (*WORDS, SILENCE, UNKNOWN))
     split = "official lists"
-    count = 0  # what is whole is told by the lists
+    count = 0  # unused: the lists decide what is whole
     unseen_speakers = True
     folder = "SpeechCommands/speech_commands_v0.02"  # as torchaudio names it
 
@@ -77,7 +81,7 @@ class SpeechCommands(Speech):
 
     def listed(self, place: Path) -> Listing:
         listing = {part: self._clips(place, names) for part, names in self._chosen.names.items()}
-        if not any(name.startswith(SILENCE) for name in self._chosen.found):
+        if not any(name.startswith(SILENCE) for name in self._chosen.places):
             for part, pieces in self._noise(place).items():
                 listing[part] += pieces
         return listing
@@ -100,61 +104,59 @@ class SpeechCommands(Speech):
     def _chosen(self) -> Chosen:
         """The official parts; those of the subset where they leave nothing to train on."""
         place = self.place() or Path()
-        found = self._words(place)
+        places = self._words(place)
         official = {part: self._list(place, lists[0]) for part, lists in LISTS.items()}
         listed = {*official["val"], *official["test"]}
-        official["train"] = [name for name in found if name not in listed]
+        official["train"] = [name for name in places if name not in listed]
         if official["train"]:
-            return Chosen(found, official, subset=False)
+            return Chosen(places, official, subset=False)
         names = {part: self._list(place, lists[1]) for part, lists in LISTS.items()}
-        return Chosen(found, names, subset=True)
+        return Chosen(places, names, subset=True)
 
     def _words(self, place: Path) -> dict[str, tuple[Path, str]]:
-        """Every recording of the task below a folder, whether its word is packed or not."""
-        found: dict[str, tuple[Path, str]] = {}
-        for path in sorted(place.iterdir()):
+        """Return every recording of the task below a folder, packed by word or not."""
+        places: dict[str, tuple[Path, str]] = {}
+        with reading(self.name, place, self.remedy):
+            paths = sorted(place.iterdir())
+        for path in paths:
             word = path.name.removesuffix(".zip")
             if word == NOISE or not (path.is_dir() or path.suffix == ".zip"):
                 continue
             for file, member in members(self.name, path, self.remedy):
-                found.setdefault(f"{word}/{Path(member or file).name}", (file, member))
-        thin = not any(name.startswith(UNKNOWN) for name in found)
-        return {name: at for name, at in found.items() if class_of(name, thin=thin) is not None}
+                places.setdefault(f"{word}/{Path(member or file).name}", (file, member))
+        thin = not any(name.startswith(UNKNOWN) for name in places)
+        return {name: at for name, at in places.items() if class_of(name, thin=thin) is not None}
 
     def _list(self, place: Path, file: str) -> list[str]:
-        """The lines of a list; none where it is not there."""
-        try:
-            path = place / file
-            return path.read_text("utf-8").split() if path.is_file() else []
-        except (OSError, ValueError) as error:
-            raise damaged(self.name, place / file, error, self.remedy) from error
+        """Return the lines of a list; none where it is absent."""
+        path = place / file
+        with reading(self.name, path, self.remedy):
+            return read_file(path).decode("utf-8").split() if path.is_file() else []
 
     def _clips(self, place: Path, names: list[str]) -> list[Clip]:
-        found, clips = self._chosen.found, []
-        thin = not any(name.startswith(UNKNOWN) for name in found)
+        places, clips = self._chosen.places, []
+        thin = not any(name.startswith(UNKNOWN) for name in places)
         for name in names:
             word = class_of(name, thin=thin)
             if word is None:
                 continue
-            if name not in found:
+            if name not in places:
                 reason = f"its lists name {name}, which is not there"
                 raise damaged(self.name, place, reason, self.remedy)
-            clips.append(Clip(*found[name], self.task.classes.index(word), speaker_of(name)))
+            clips.append(Clip(*places[name], self.task.classes.index(word), speaker_of(name)))
         return clips
 
     def _noise(self, place: Path) -> dict[Part, list[Clip]]:
         """Each second of the background noise as a recording of silence."""
         label, folder = self.task.classes.index(SILENCE), place / NOISE
-        found: dict[Part, list[Clip]] = {part: [] for part in LISTS}
+        clips: dict[Part, list[Clip]] = {part: [] for part in LISTS}
         for path, _ in members(self.name, folder, self.remedy) if folder.is_dir() else []:
-            try:
-                rate, wave = read_wav(path.read_bytes())
-            except (OSError, ValueError) as error:
-                raise damaged(self.name, path, error, self.remedy) from error
+            with reading(self.name, path, self.remedy):
+                rate, wave = read_wav(read_file(path, MOST_BYTES))
             for second in range(len(wave) // rate):
                 part: Part = PIECES.get(second % 10, "train")
-                found[part].append(Clip(path, "", label, "", second))
-        return found
+                clips[part].append(Clip(path, "", label, "", second))
+        return clips
 
 
 def class_of(name: str, *, thin: bool) -> str | None:
@@ -169,14 +171,14 @@ def class_of(name: str, *, thin: bool) -> str | None:
         return None if file.partition("_")[0] in DIGITS else UNKNOWN
     if not thin or folder in DIGITS:
         return None
-    kept = derive_seed("speechcommands", UNKNOWN, name) % OTHER_WORDS == 0
-    return UNKNOWN if kept else None
+    chosen = derive_seed("speechcommands", UNKNOWN, name) % OTHER_WORDS == 0
+    return UNKNOWN if chosen else None
 
 
 def speaker_of(name: str) -> str:
-    """Return who speaks in a recording; "" in silence."""
-    found = re.search(r"([^/_]+)_nohash_", name)
-    return found[1] if found else ""
+    """Return the speaker of a recording; "" of silence."""
+    match = re.search(r"([^/_]+)_nohash_", name)
+    return match[1] if match else ""
 
 
 def _fetch(archive: Path) -> None:

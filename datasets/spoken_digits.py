@@ -25,8 +25,8 @@ class SpokenDigits(Speech):
     task = Task((1, 32, 32), ("digit",), tuple("0123456789"))
     url: ClassVar[str]
     within: ClassVar[str]  # where the recordings lie in the repository
-    called: ClassVar[str]  # how their files are called, in words
-    pattern: ClassVar[str]  # and as an expression with digit, speaker and take
+    called: ClassVar[str]  # the form of their files' names, in words
+    pattern: ClassVar[str]  # and as a regular expression with digit, speaker and take
 
     @abstractmethod
     def part_of(self, speaker: str, take: int) -> Part:
@@ -37,7 +37,7 @@ class SpokenDigits(Speech):
         return self.store.find(inside, f"{inside}.zip")
 
     def listed(self, place: Path) -> Listing:
-        found: dict[Part, list[Clip]] = {"train": [], "val": [], "test": []}
+        clips: dict[Part, list[Clip]] = {"train": [], "val": [], "test": []}
         for path, member in members(self.name, place, self.remedy):
             name = member or path.relative_to(place).as_posix()
             words = re.fullmatch(f"(.*/)?{self.pattern}", name)
@@ -45,8 +45,8 @@ class SpokenDigits(Speech):
                 reason = f"{name} is not called {self.called}"
                 raise damaged(self.name, place, reason, self.remedy)
             part = self.part_of(words["speaker"], int(words["take"]))
-            found[part].append(Clip(path, member, int(words["digit"]), words["speaker"]))
-        return found
+            clips[part].append(Clip(path, member, int(words["digit"]), words["speaker"]))
+        return clips
 
     def download(self) -> None:
         if self.place() is None:
@@ -56,7 +56,7 @@ class SpokenDigits(Speech):
 class Fsdd(SpokenDigits):
     """3 000 spoken digits of 6 speakers, 8 kHz; test: takes 0-4 of everybody (official).
 
-    As published the speakers of training and test part are the same; the scenario ``speaker``
+    In the published parts the speakers of training and test are the same; the scenario ``speaker``
     holds one of them out.
     """
 

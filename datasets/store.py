@@ -1,4 +1,4 @@
-"""Where data lies on disk: finding, downloading, unpacking, and keeping what was derived."""
+"""Files of data on disk: finding, downloading, and keeping what is derived from them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -33,7 +34,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Store:
-    """The folders data is looked for in: ``root``, which is written to, and read-only ``extra``."""
+    """The folders of data: ``root``, which is written to, and read-only ``extra`` ones."""
 
     root: Path
     extra: tuple[Path, ...] = ()
@@ -60,20 +61,31 @@ class Store:
         return text
 
     def find(self, *relative: str | Path) -> Path | None:
-        """Return the first of the paths that exists below the root, then below the extra roots."""
-        places = (root / path for root in self.roots for path in relative)
-        return next((place for place in places if place.exists()), None)
-
-    def obtain(self, name: str, remote: Remote, *others: str) -> Path:
-        """Return where the file or one of its ``others`` was found; else download the file.
+        """Return the first of the paths that exists below the root, then below the extra roots.
 
         Raises:
-            DataError: it is not there and cannot be downloaded.
+            DataError: a folder on the way may not be searched.
+        """
+        for place in (root / path for root in self.roots for path in relative):
+            try:
+                if place.exists():
+                    return place
+            except PermissionError as error:
+                raise DataError(
+                    f"{place} may not be looked up ({error.strerror}). Allow searching its folder"
+                ) from error
+        return None
+
+    def obtain(self, name: str, remote: Remote, *others: str) -> Path:
+        """Return the path of the file or of one of its ``others``; else download the file.
+
+        Raises:
+            DataError: it is absent and cannot be downloaded.
         """
         return self.find(remote.path, *others) or self.download(name, remote)
 
     def download(self, name: str, remote: Remote) -> Path:
-        """Return the file below the root, fetched from the first address that serves it whole."""
+        """Fetch the file below the root, from the first address that has it whole; its path."""
         from torchvision.datasets.utils import download_url
 
         target = self.root / remote.path
@@ -88,7 +100,7 @@ class Store:
         raise self.missing(name, remote.path, f"the download failed: {'; '.join(reasons)}")
 
     def missing(self, name: str, path: str, reason: str, hint: str | None = None) -> DataError:
-        """Return the error for absent data: what, where it was looked for, how to get it."""
+        """Return the error for absent data, with the folders searched and how to get it."""
         places = ", ".join(str(root) for root in self.roots)
         hint = hint or f"With a network, run: python -m bench data download {name}"
         return DataError(f"{name}: {path} was not found in {places}, and {reason}. {hint}")
@@ -130,15 +142,28 @@ def _digest(array: np.ndarray, key: str) -> bytes:
     return digest.digest()
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _one_line(reason: object) -> str:
+    return " ".join(str(reason).split()) or type(reason).__name__
+
+
+def stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
+    """Yield name, size in bytes and time of change in ns of each file, also of those in folders.
+
+    They tell one content of a file from another without reading it.
+    """
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            about = file.stat()
+            if stat.S_ISREG(about.st_mode):
+                yield name, about.st_size, about.st_mtime_ns
 
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` that takes its place if the block ends well.
+    """Yield a temporary name, for a file or folder, that replaces ``path`` if the block ends well.
 
-    Works for files and for folders. A reader sees the whole of it or nothing.
+    A reader sees all of the new file or none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -150,9 +175,18 @@ def draft(path: Path) -> Iterator[Path]:
 
 
 def damaged(name: str, path: Path, reason: object, hint: str | None = None) -> DataError:
-    """Return the error for a file that cannot be what it should be, and what to do about it."""
+    """Return the error for a file that is not what it should be, and what to do about it.
+
+    Args:
+        name: of the data set.
+        path: of the file.
+        reason: an error or words.
+        hint: what to do after deleting the file; by default, to download it.
+    """
+    if isinstance(reason, PermissionError):
+        return DataError(f"{name}: {path} may not be read ({reason.strerror}). Allow reading it")
     hint = hint or f"run: python -m bench data download {name}"
-    return DataError(f"{name}: {path} is damaged ({reason}). Delete it and {hint}")
+    return DataError(f"{name}: {path} is damaged ({_one_line(reason)}). Delete it and {hint}")
 
 
 def verify(name: str, path: Path, md5: str) -> None:
@@ -161,9 +195,12 @@ def verify(name: str, path: Path, md5: str) -> None:
     Raises:
         DataError: the file is another one, or incomplete.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    except OSError as error:
+        raise damaged(name, path, error) from error
+    if digest.hexdigest() != md5:
         raise damaged(name, path, "its MD5 sum is not the published one")
 
 

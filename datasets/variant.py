@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from torch import Tensor
 
 from .base import Dataset
@@ -9,27 +12,48 @@ from .store import Store
 
 
 class Variant(Dataset):
-    """Inputs of ``base``, labelled ``<base>~<what>``; a subclass says which, and what is asked.
+    """Inputs of ``base``, named ``<base>~<change>``.
 
-    It is built by a scenario, and is no choice on the command line.
+    A scenario builds it; it is no choice on the command line, so its class has no `name`. A
+    subclass chooses inputs and labels.
     """
 
     base: Dataset
 
-    def __init__(self, base: Dataset, what: str) -> None:
+    def __init__(self, base: Dataset, change: str) -> None:
         self.base = base
-        self.label = f"{base.label}~{what}"
-        about = ("source", "version", "kind", "content", "embedded", "val_share")
-        vars(self).update({name: getattr(base, name) for name in about})
-        vars(self)["name"] = f"{base.name}~{what}"  # an instance's own: not discovered
+        self.name = f"{base.name}~{change}"
+        self.label = f"{base.label}~{change}"
+        self.source = base.source
+        self.version = base.version
+        self.kind = base.kind
+        self.content = base.content
+        self.modality = base.modality
+        self.shows_people = base.shows_people
+        self.embedded = base.embedded
+        self.fetched_unasked = base.fetched_unasked
+        self.val_share = base.val_share
 
     @property
     def store(self) -> Store:
-        """Where the base looks for its files."""
+        """The folders of the base's files."""
         return self.base.store
+
+    @store.setter
+    def store(self, store: Store) -> None:
+        self.base.store = store
 
     def transform(self, x: Tensor) -> Tensor:
         return self.base.transform(x)
+
+    def files(self) -> Sequence[Path]:
+        return self.base.files()
+
+    def identity(self) -> str | None:
+        return self.base.identity()
+
+    def code_modules(self) -> tuple[str, ...]:
+        return (*super().code_modules(), *self.base.code_modules())
 
     def where(self) -> str | None:
         return self.base.where()

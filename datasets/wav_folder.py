@@ -124,7 +124,9 @@ class WavFolder(Speech):
             raise DataError(f"{self.name}: {table} cannot be read ({reason})") from error
         if not rows or not {"file", "label"} <= rows[0].keys():
             found = ", ".join(rows[0]) if rows else "no line"
-            raise DataError(f"{self.name}: {table} lacks the columns file and label; it has {found}")
+            raise DataError(
+                f"{self.name}: {table} lacks the columns file and label; it has {found}"
+            )
         for number, row in enumerate(rows, start=2):
             self._check(table, number, row)
         return rows

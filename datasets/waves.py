@@ -1,4 +1,4 @@
-"""From wav files to samples, and from samples to log-mel spectrograms, 32x32, in [0, 1].
+"""From wav files to samples, and from samples to log-mel spectrograms, 32x32 bytes.
 
 A recording is averaged to one channel, cut to a fixed time around the centre of its energy,
 and brought to 8 kHz. The spectrogram takes power in 32 mel bands and 32 frames, as decibels
@@ -24,10 +24,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import as_bytes
+from .reading import read_file, read_member, reading
 from .store import damaged
 
 RATE = 8000  # Hz
-LOWEST_RATE = 4000  # Hz: a file of less holds no intelligible speech, its header is wrong
+RATES = (4000, 384_000)  # Hz: no speech is intelligible below, and no microphone samples faster
+MOST_BYTES = 2**28  # of one recording: 23 minutes of stereo at 48 kHz and 16 bits
 FULL_SCALE = 32768  # of the 16-bit samples that recordings are kept as
 
 SIDE = 32  # mel bands and frames
@@ -43,9 +45,9 @@ CHUNK = 512  # recordings worked on at once
 
 
 class Clip(NamedTuple):
-    """A recording: its file, or its archive and its name there; its class; who speaks.
+    """A recording: its file, or its archive and its name there; its class and its speaker.
 
-    ``start``, where it is set, is the second at which the part of the file that counts begins.
+    Of a file with a ``start``, in seconds, the recording is the second that begins there.
     """
 
     path: Path
@@ -59,11 +61,8 @@ def members(name: str, path: Path, remedy: str) -> list[tuple[Path, str]]:
     """Return (file, "") of each wav in a folder, or (archive, member) of each in an archive."""
     if path.is_dir():
         return [(file, "") for file in sorted(path.rglob("[!.]*.wav"))]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
-        raise damaged(name, path, error, remedy) from error
+    with reading(name, path, remedy), zipfile.ZipFile(path) as archive:
+        names = sorted(archive.namelist())
     return [(path, n) for n in names if n.endswith(".wav") and not Path(n).name.startswith(".")]
 
 
@@ -75,17 +74,17 @@ def waveforms(name: str, clips: Sequence[Clip], seconds: int, remedy: str) -> Te
     """
     x = torch.empty(len(clips), 1, 1, seconds * RATE, dtype=torch.int16)
     with ExitStack() as stack:
-        archives = {
-            path: stack.enter_context(zipfile.ZipFile(path))
-            for path in {clip.path for clip in clips if clip.member}
-        }
+        archives = {}
+        for path in {clip.path for clip in clips if clip.member}:
+            with reading(name, path, remedy):
+                archives[path] = stack.enter_context(zipfile.ZipFile(path))
         for rows in torch.arange(len(clips)).split(CHUNK):
             by_rate: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)
             for row in rows.tolist():
                 rate, wave = _read(name, clips[row], archives.get(clips[row].path), remedy)
                 by_rate[rate].append((row, centred(wave, seconds * rate)))
-            for rate, found in by_rate.items():
-                places, waves = zip(*found, strict=True)
+            for rate, of_rate in by_rate.items():
+                places, waves = zip(*of_rate, strict=True)
                 x[list(places), 0, 0] = resampled(torch.stack(waves), rate)[:, : seconds * RATE]
     return x
 
@@ -115,12 +114,12 @@ def read_wav(content: bytes) -> tuple[int, Tensor]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", wavfile.WavFileWarning)
-        warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # notes and the like
+        warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # such as notes
         try:
             rate, samples = wavfile.read(io.BytesIO(content))
         except (struct.error, wavfile.WavFileWarning) as error:
             raise ValueError("it is cut short") from error
-    if rate < LOWEST_RATE:
+    if not RATES[0] <= rate <= RATES[1]:
         raise ValueError(f"its sample rate is {rate} Hz")
     if samples.size == 0:
         raise ValueError("it is empty")
@@ -135,11 +134,16 @@ def read_wav(content: bytes) -> tuple[int, Tensor]:
 def _read(
     name: str, clip: Clip, archive: zipfile.ZipFile | None, remedy: str
 ) -> tuple[int, Tensor]:
-    """Rate and samples of one recording, or of the second of it that counts."""
+    """Return rate and samples of one recording."""
     try:
-        content = archive.read(clip.member) if archive else clip.path.read_bytes()
+        if archive:
+            content = read_member(archive, clip.member, MOST_BYTES)
+        else:
+            content = read_file(clip.path, MOST_BYTES)
         rate, wave = read_wav(content)
-    except Exception as error:  # scipy passes on whatever a wrong header leads it to
+    except PermissionError as error:
+        raise damaged(name, clip.path, error, remedy) from error
+    except Exception as error:  # a wrong header can raise any error in scipy
         where = f"{clip.member}: " if clip.member else ""
         reason = f"{where}{' '.join(str(error).split())}"
         raise damaged(name, clip.path, reason, remedy) from error
@@ -149,8 +153,8 @@ def _read(
 def log_mel(x: Tensor, samples: int) -> Tensor:
     """Return recordings (N, 1, 1, s) as bytes (N, 1, 32, 32), low bands at the bottom.
 
-    White is the loudest cell of a recording and black 40 dB less: so neither the distance to
-    the microphone nor its noise far below the voice are seen.
+    White is the loudest cell of a recording and black 40 dB less, so the spectrogram shows neither
+    the distance to the microphone nor noise far below the voice.
     """
     from torchaudio.functional import melscale_fbanks, spectrogram
 

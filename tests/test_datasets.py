@@ -21,7 +21,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from bench import datasets
-from bench.datasets import images, letters, omniglot
+from bench.datasets import images, letters, reading
 from bench.datasets.base import Dataset, Source, as_bytes
 from bench.datasets.cifar10 import Cifar10
 from bench.datasets.digits import Digits
@@ -307,7 +307,7 @@ def test_noise_is_half_of_each_kind():
 
 def test_idx_bytes_come_back_in_their_shape():
     array = np.arange(24).reshape(2, 3, 4)
-    assert torch.equal(parse_idx(idx(array)), torch.from_numpy(array).byte())
+    assert torch.equal(parse_idx(io.BytesIO(idx(array))), torch.from_numpy(array).byte())
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_idx_bytes_come_back_in_their_shape():
 )
 def test_what_is_no_idx_file_is_refused(content):
     with pytest.raises((ValueError, struct.error)):
-        parse_idx(content)
+        parse_idx(io.BytesIO(content))
 
 
 def test_mnist_reads_packed_files_and_writes_nothing(mnist, tmp_path):
@@ -440,7 +440,7 @@ def test_omniglot_inverts_and_drops_duplicates_latin_and_digit_like(tmp_path):
 def test_omniglot_is_decoded_once(tmp_path, monkeypatch):
     write_small(tmp_path / "omniglot-py")
     first = at(Omniglot, tmp_path).raw("test")
-    monkeypatch.setattr(omniglot.Image, "open", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(reading.Image, "open", lambda *_: pytest.fail("decoded again"))
     assert torch.equal(at(Omniglot, tmp_path).raw("test").x, first.x)
 
 

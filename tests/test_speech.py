@@ -640,7 +640,7 @@ def test_a_speaker_held_out_is_in_no_part_and_all_of_it_is_asked_about(tmp_path)
     ("who", "message"),
     [
         (("zoe",), r"fsdd-220 has no speaker 'zoe'\. Known: ann, bob"),
-        (("ann", "bob"), "nobody is left to learn from"),
+        (("ann", "bob"), "no speaker is left to train on"),
     ],
 )
 def test_a_speaker_that_cannot_be_held_out_is_named(fsdd, who, message):

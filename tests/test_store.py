@@ -13,7 +13,7 @@ import torchvision
 
 from bench.datasets import store as module
 from bench.datasets.errors import DataError
-from bench.datasets.store import Remote, Store, draft, unpack_zip, verify
+from bench.datasets.store import Remote, Store, draft, verify
 
 REMOTE = Remote("toy/a.bin", ("https://one.invalid/a.bin", "https://two.invalid/a.bin"), "0" * 32)
 
@@ -228,34 +228,3 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
     verify("toy", path, "d41d8cd98f00b204e9800998ecf8427e")
     with pytest.raises(DataError, match=r"a\.bin is damaged .*Delete it and run: .* download toy"):
         verify("toy", path, "0" * 32)
-
-
-def test_a_zip_is_unpacked_once(tmp_path):
-    archive = zipped(tmp_path / "a.zip", "in/one.txt", "two.txt")
-    target = unpack_zip("toy", archive, tmp_path / "out")
-    assert entries(target) == ["in/one.txt", "two.txt"]
-    (target / "two.txt").unlink()
-    unpack_zip("toy", archive, target)
-    assert entries(target) == ["in/one.txt"]
-
-
-@pytest.mark.parametrize(
-    "member",
-    ["../out.txt", "in/../../out.txt", "/out.txt", "C:/out.txt", "..\\out.txt", "\\\\h\\s\\a"],
-)
-def test_a_zip_that_leads_outside_is_refused(tmp_path, member):
-    archive = zipped(tmp_path / "a.zip", "fine.txt", member)
-    with pytest.raises(DataError, match="unsafe path"):
-        unpack_zip("toy", archive, tmp_path / "in" / "out")
-    assert entries(tmp_path) == ["a.zip"]
-
-
-def test_a_damaged_zip_leaves_no_folder(tmp_path):
-    archive = zipped(tmp_path / "a.zip", "one.txt")
-    archive.write_bytes(archive.read_bytes().replace(b"content", b"CONTENT", 1))
-    with pytest.raises(DataError, match=r"a\.zip is damaged"):
-        unpack_zip("toy", archive, tmp_path / "out")
-    archive.write_bytes(archive.read_bytes()[:20])
-    with pytest.raises(DataError, match=r"a\.zip is damaged"):
-        unpack_zip("toy", archive, tmp_path / "out")
-    assert entries(tmp_path) == ["a.zip"]

@@ -49,9 +49,9 @@ def _unreadable(sources: Sequence[Source]) -> Iterator[str]:
             continue
         bad = _decoded(source).unreadable
         if bad:
-            yield f"{source.label}: {len(bad)} of {len(source.files.names)} files cannot be read"
+            yield f"{source.label}: {len(bad)} of {len(source.pictures.names)} files cannot be read"
         for i in sorted(bad)[:SHOWN]:
-            yield f"  {source.files.names[i]}: {bad[i]}"
+            yield f"  {source.pictures.names[i]}: {bad[i]}"
         if len(bad) > SHOWN:
             yield f"  and {len(bad) - SHOWN} more"
 
@@ -64,12 +64,12 @@ def _decoded(source: Folder | OutlierFolder) -> Decoded:
         return Decoded(source.images().x, {})
     except DataError:
         channels = source.channels if isinstance(source, Folder) else 3
-        return source.files.decoded(source.size, channels)
+        return source.pictures.decoded(source.size, channels)
 
 
 def _listed(data: Dataset) -> Iterator[str]:
     if isinstance(data, Folder):
-        yield f"{data.label}: {len(data.files.names)} pictures, {len(data.task.classes)} classes"
+        yield f"{data.label}: {len(data.pictures.names)} pictures, {len(data.task.classes)} classes"
 
 
 def _contents(data: Dataset) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _pairs(data: Folder) -> Iterator[str]:
             learned.setdefault(digest, i)
     pairs = [(i, learned[d]) for i, d in enumerate(digests) if parts[i] == "test" and d in learned]
     for tested, trained in pairs[:EXAMPLES]:
-        yield f"    {data.files.names[tested]} is {data.files.names[trained]}"
+        yield f"    {data.pictures.names[tested]} is {data.pictures.names[trained]}"
 
 
 def _digests(x: Tensor) -> list[str]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.base import Dataset, Split, View, fingerprint
 from bench.datasets.corruptions import CORRUPTIONS, corrupt
+from bench.datasets.described import Described, described
+from bench.datasets.reading import reading
+from bench.datasets.store import Store, stamps
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
@@ -24,8 +28,8 @@ LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
 class Corruption(ShiftScenario):
     """The fifteen corruptions of MNIST-C, each at its one published severity.
 
-    They act on the images as recorded, before the data set's transform. Where the official
-    MNIST-C files are found, they are read instead and the view's group says ``mnist_c``.
+    They act on the images as recorded, before the data set's transform. The official MNIST-C
+    files are read instead where they are present; the view's group is then ``mnist_c``.
     """
 
     name = "corruption"
@@ -37,7 +41,7 @@ class Corruption(ShiftScenario):
         return [Headline("corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
-        if data.kind == "speech":
+        if data.modality == "sound":
             return "these are corruptions of images; of speech: speech_corruption"
         return super().skip(data)
 
@@ -48,20 +52,35 @@ class Corruption(ShiftScenario):
 
     def _view(self, name: str, evaluator: Evaluator, rows: Tensor) -> View:
         data, test = evaluator.data, evaluator.test
-        official = data.store.find(f"mnist_c/{name}/test_images.npy")
-        if official is None or data.name != "mnist":
+        path = data.store.find(f"mnist_c/{name}/test_images.npy")
+        if path is None or data.name != "mnist":
             code = code_digest("bench.datasets.corruptions")
-            mark, group = fingerprint(test.fingerprint, name, code, libraries()), ""
+            mark = fingerprint(test.fingerprint, name, code, libraries())
             make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
+            group = ""
         else:
-            images = torch.from_numpy(np.load(official, allow_pickle=False))
-            images = images.reshape(-1, 1, *images.shape[1:3])
-            mark, group = fingerprint(test.fingerprint, images), "mnist_c"
-            make = lambda: images  # noqa: E731
+            official = mnist_c(data.store, path, test)
+            mark, group = official.fingerprint, "mnist_c"
+            make = lambda: official.load().x  # noqa: E731
         return View(
             name, fingerprint(mark, rows), len(rows),
             lambda: corrupted(data, name, mark, make)[rows], test.y[rows], group=group,
         )  # fmt: skip
+
+
+def mnist_c(store: Store, path: Path, test: Split) -> Described:
+    """Return one corruption of MNIST's test part from an official file, described and not read."""
+
+    def read() -> Split:
+        with reading("mnist_c", path, "put the official one back"):
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)  # no more than the file has
+            if stored.dtype != np.uint8 or stored.shape[:3] != (len(test), 28, 28):
+                raise ValueError(f"it holds {stored.dtype} {stored.shape}")
+            images = torch.from_numpy(np.array(stored)).reshape(-1, 1, 28, 28)
+        return Split(images, test.y, test.task, fingerprint(test.fingerprint, images))
+
+    key = fingerprint(test.fingerprint, *stamps([path]))
+    return described(store, f"mnist_c/{path.parent.name}", key, cache(read))
 
 
 @cache
@@ -72,4 +91,5 @@ def libraries() -> str:
 
 def corrupted(data: Dataset, name: str, mark: str, make: Callable[[], Tensor]) -> Tensor:
     """Return the whole corrupted test part, computed once and kept, as bytes (N, C, H, W)."""
-    return data.store.kept(f"corrupted/{data.label}-{name}", mark, lambda: data.transform(make()))
+    key = fingerprint(mark, data.identity(), code_digest(*data.code_modules()))
+    return data.store.kept(f"corrupted/{data.label}-{name}", key, lambda: data.transform(make()))

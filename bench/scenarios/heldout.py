@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import ClassVar
 
 from bench.datasets.base import Dataset, View, fingerprint
+from bench.datasets.described import Described, described
 from bench.datasets.heldout import HeldOut, holdable
 from bench.datasets.named import Value
+from bench.datasets.speech import WithoutSpeakers
 from bench.discover import unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
+from bench.store.code import code_digest
 from bench.store.records import Headline
 
 USUAL = "usual"
@@ -59,26 +63,33 @@ class Heldout(ShiftScenario):
         return [HeldOut(data, what) for what in self._held(data)]
 
     def _held(self, data: Dataset) -> list[str]:
-        """Return what is held out of ``data``, each once.
+        """Return the classes or attributes to hold out of ``data``, each once.
 
         Raises:
             UnknownNameError: the data has no such class or attribute.
         """
         known = holdable(data.task)
-        usual = [name for name in OF_THE_PAPER if name in known] or list(known)
-        found: dict[str, None] = {}
+        default = [name for name in OF_THE_PAPER if name in known] or list(known)
+        held: dict[str, None] = {}
         for name in self.hold:
             if name != USUAL and name not in known:
                 what = "class" if known == data.task.classes else "attribute"
                 raise unknown(f"{what} of {data.name}", name, known)
-            found |= dict.fromkeys(usual[: self.most] if name == USUAL else [name])
-        return list(found)
+            held |= dict.fromkeys(default[: self.most] if name == USUAL else [name])
+        return list(held)
 
     def views(self, evaluator: Evaluator) -> Views:
         data = evaluator.data
         if not isinstance(data, HeldOut):
             raise TypeError(f"{data.label} has nothing held out")
-        outliers = data.outliers()
-        rows = self.drawn(len(outliers), len(evaluator.test), data.name, self.name)
+        outliers = held_out(data)
+        rows = self.drawn(outliers.n, len(evaluator.test), data.name, self.name)
         mark = fingerprint(outliers.fingerprint, rows)
-        return Views([View(data.what, mark, len(rows), lambda: outliers.x[rows])], {})
+        return Views([View(data.what, mark, len(rows), lambda: outliers.load().x[rows])], {})
+
+
+@lru_cache(maxsize=4)
+def held_out(data: HeldOut | WithoutSpeakers) -> Described:
+    """Return the outliers of a data set with a part held out, described and not read."""
+    key = fingerprint(data.version, code_digest(*data.code_modules()), data.identity())
+    return described(data.store, f"held-out/{data.label}", key, cache(data.outliers))

@@ -10,6 +10,7 @@ from bench.datasets.named import Value
 from bench.datasets.speech import Speech, WithoutSpeakers
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
+from bench.scenarios.heldout import held_out
 
 
 class Speaker(ShiftScenario):
@@ -56,8 +57,8 @@ class Speaker(ShiftScenario):
         data = evaluator.data
         if not isinstance(data, WithoutSpeakers):
             raise TypeError(f"{data.label} has no speakers held out")
-        held = data.outliers()
-        rows = self.drawn(len(held), len(evaluator.test), data.name, self.name)
-        mark = fingerprint(held.fingerprint, rows)
+        outliers, y = held_out(data), data.outlier_labels()
+        rows = self.drawn(outliers.n, len(evaluator.test), data.name, self.name)
+        mark = fingerprint(outliers.fingerprint, rows)
         name = "+".join(data.who)
-        return Views([View(name, mark, len(rows), lambda: held.x[rows], held.y[rows])], {})
+        return Views([View(name, mark, len(rows), lambda: outliers.load().x[rows], y[rows])], {})

@@ -21,7 +21,7 @@ class SpeechCorruption(ShiftScenario):
     """Noise, room, microphone, line and speaker changed, at three levels from mild to severe.
 
     They act on the samples as recorded, before the data set's transform. A view's severity is
-    its level, and its group says what that is, such as "20 dB".
+    its level, and its group is the strength in words, such as "20 dB".
 
     Args:
         levels: which of 1, 2 and 3.
@@ -41,7 +41,7 @@ class SpeechCorruption(ShiftScenario):
         return [Headline("speech corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
-        return super().skip(data) if data.kind == "speech" else f"{data.name} is no speech"
+        return super().skip(data) if data.modality == "sound" else f"{data.name} is no speech"
 
     def views(self, evaluator: Evaluator) -> Views:
         # The same recordings under every corruption, so that views differ in nothing else.
