@@ -13,8 +13,9 @@ import bench.scenarios
 from bench.cli import main, options
 from bench.discover import subclasses
 from bench.methods.base import Method
+from bench.metrics import specs
 from bench.scenarios.base import Scenario
-from bench.store.records import read_all
+from bench.store.records import read, read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
 
@@ -52,11 +53,16 @@ def test_a_run_leaves_rows_tables_figures_and_a_readme(results):
 
 
 def test_rows_say_all_that_is_needed(results):
-    record = json.loads((results / "rows/digits/corruption/standard-s0.json").read_text())
-    assert record.keys() >= {
+    path = results / "rows/digits/corruption/standard-s0.json"
+    record = read(path)
+    assert json.loads(path.read_text()).keys() >= {
         "schema", "method", "dataset", "scenario", "seed", "status", "reason", "params", "key",
-        "fit_seconds", "device", "versions", "commit", "time", "rows",
+        "fit_seconds", "device", "versions", "commit", "time", "rows", "detects", "headlines",
+        "precision", "cpu_capability",
     }  # fmt: skip
+    assert record.schema == 2
+    assert record.detects
+    assert [headline.label for headline in record.headlines] == ["corruption"]
     assert record.status == "ok"
     views = {row.view for row in record.rows}
     assert len(views) == 15
@@ -67,21 +73,32 @@ def test_rows_say_all_that_is_needed(results):
     }  # fmt: skip
 
 
+def test_every_metric_of_a_run_is_described(results):
+    names = {
+        name
+        for record in read_all(results / "rows")[0]
+        for row in record.rows
+        for name in row.metrics
+    }
+    assert names
+    assert names <= specs().keys()
+
+
 def test_chance_is_exactly_one_half_everywhere(results):
     for path in (results / "rows").rglob("chance-s0.json"):
-        for row in json.loads(path.read_text())["rows"]:
+        for row in read(path).rows:
             assert row.metrics.get("auroc", 0.5) == 0.5, (path, row.view)
             assert row.metrics.get("misclassification_auroc", 0.5) == 0.5
 
 
 def test_near_and_far_outliers_share_no_class_with_the_inliers(results):
-    record = json.loads((results / "rows/digits/cross_dataset/standard-s0.json").read_text())
+    record = read(results / "rows/digits/cross_dataset/standard-s0.json")
     groups = {row.view: row.group for row in record.rows}
     assert groups == {"letters": "near", "photos": "far", "noise": "far"}
 
 
 def test_the_cost_of_standard_is_one_pass_and_ratio_one(results):
-    record = json.loads((results / "rows/digits/cost/standard-s0.json").read_text())
+    record = read(results / "rows/digits/cost/standard-s0.json")
     metrics = record.rows[0].metrics
     assert metrics["passes"] == 1
     assert metrics["ratio_to_standard"] == 1
@@ -150,7 +167,7 @@ def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(Linear, "fit_many", broken)
     words = [*FAST, "--scenarios", "clean", "--results", tmp_path]
     output = run("run", *words, code=1)
-    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    record = read(tmp_path / "rows/digits/clean/linear-s0.json")
     assert (record.status, record.reason) == (
         "failed",
         "RuntimeError: the loss became nan",
@@ -167,7 +184,7 @@ def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monke
         Linear, "predict_proba", lambda self, x: torch.full((len(x), 1, 1, 10), float("nan"))
     )
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
-    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    record = read(tmp_path / "rows/digits/clean/linear-s0.json")
     assert re.search(r"linear gave \d+ probabilities .* not finite on view clean", record.reason)
 
 
@@ -378,7 +395,7 @@ def test_a_method_that_breaks_before_its_fit_is_recorded_too(tmp_path, monkeypat
 
     monkeypatch.setattr(Linear, "prerequisites", broken)
     run("run", *FAST, "--scenarios", "clean", "--results", tmp_path, code=1)
-    record = json.loads((tmp_path / "rows/digits/clean/linear-s0.json").read_text())
+    record = read(tmp_path / "rows/digits/clean/linear-s0.json")
     assert record.reason == "ValueError: no such prerequisite"
 
 

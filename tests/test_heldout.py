@@ -23,7 +23,7 @@ from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import everything
 from bench.running.plan import make_plan
 from bench.scenarios.heldout import OF_THE_PAPER, Heldout
-from bench.store.records import OWN, read_all
+from bench.store.records import OWN, Record, read_all
 
 FAST = ["--methods", "chance,linear", "--preset", "smoke", "--seeds", "0"]
 
@@ -203,9 +203,9 @@ def results(tmp_path_factory):
     return folder
 
 
-def records(results, **wanted) -> list[dict]:
+def records(results, **wanted) -> list[Record]:
     found = read_all(results / "rows")[0]
-    return [r for r in found if all(r[name] == value for name, value in wanted.items())]
+    return [r for r in found if all(getattr(r, name) == value for name, value in wanted.items())]
 
 
 def test_each_variant_is_a_fit_of_its_own(results):
