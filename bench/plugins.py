@@ -43,8 +43,13 @@ def modules() -> tuple[ModuleType, ...]:
 
 def members(package: ModuleType) -> list[ModuleType]:
     """Return the modules of a package and the plug-ins; one that fails is among `problems`."""
+    return [*inside(package), *modules()]
+
+
+def inside(package: ModuleType) -> list[ModuleType]:
+    """Return the modules of a package in the order of their names, those that can be imported."""
     names = (info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."))
-    return [*filter(None, map(_imported, names)), *modules()]
+    return [*filter(None, map(_imported, names))]
 
 
 def problems() -> dict[str, str]:
@@ -89,8 +94,8 @@ def _from_packages() -> Iterator[ModuleType | None]:
         code.OURS.add(point.module.partition(".")[0])
         module = _imported(point.module)
         yield module
-        for info in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{point.module}."):
-            yield _imported(info.name)
+        if module is not None and hasattr(module, "__path__"):
+            yield from inside(module)
 
 
 def _imported(name: str) -> ModuleType | None:

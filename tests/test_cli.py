@@ -1,20 +1,27 @@
 """The whole path at the smoke preset: the command line, twice, and every kind of bad input."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+import bench.commands.inventory
 import bench.fitting.evaluator
 import bench.scenarios
 from bench.cli import main, options
 from bench.discover import subclasses
+from bench.fitting.console import broken
 from bench.methods.base import Method
 from bench.metrics import specs
 from bench.scenarios.base import Scenario
+from bench.store import records
 from bench.store.records import read, read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
@@ -174,7 +181,7 @@ def test_a_failing_method_is_recorded_and_stops_no_other(tmp_path, monkeypatch):
     )
     assert "3 scenarios measured, 1 failed" in output
     monkeypatch.undo()
-    assert "1 scenarios measured, 0 failed" in run("run", *words)  # never cached as done
+    assert "1 scenario measured, 0 failed" in run("run", *words)  # never cached as done
 
 
 def test_predictions_that_are_not_finite_are_an_error_with_names(tmp_path, monkeypatch):
@@ -203,7 +210,7 @@ def test_more_samples_reuse_the_fit(tmp_path, monkeypatch):
 def test_a_dry_run_shows_the_plan_and_does_nothing(tmp_path):
     output = run("run", *FAST, "--results", tmp_path / "new", "--dry-run")
     assert "3 jobs" in output
-    assert "to fit" in output
+    assert "fit unknown" in output
     assert not (tmp_path / "new" / "rows").exists()
 
 
@@ -442,3 +449,126 @@ def test_forget_takes_settings_and_leaves_their_namesakes(tmp_path):
 
 def method_of(place: str) -> tuple[str, str]:
     return place.split("/")[0], place.split("/")[2]
+
+
+def test_a_dry_run_says_what_was_never_timed(tmp_path):
+    words = ["run", *FAST, "--scenarios", "clean", "--results", tmp_path, "--dry-run"]
+    output = run(*words)
+    assert "fit unknown" in output
+    assert "fit of standard on digits" in output
+    assert "measuring clean on digits" in output
+    assert "about" not in output
+
+
+def test_a_dry_run_counts_fits_and_measuring_by_what_they_took(tmp_path, monkeypatch):
+    def record(method, fit, measure, folder):
+        path = records.row_path(folder / "rows", "digits", "clean", method, 9)
+        about = {"method": method, "dataset": "digits", "scenario": "clean", "seed": 9,
+                 "preset": "smoke", "fit_seconds": fit, "measure_seconds": measure}  # fmt: skip
+        records.save(path, records.Outcome("ok"), about)
+
+    monkeypatch.setattr(records, "REFERENCE", tmp_path / "reference")
+    for method in ("chance", "linear", "standard"):
+        record(method, 600.0, 60.0, tmp_path / "reference")
+    record("linear", 300.0, 30.0, tmp_path / "here")  # twice as fast as the reference's machine
+    words = ["run", "--preset", "smoke", "--scenarios", "clean", "--results", tmp_path / "here"]
+    output = run(*words, "--methods", "standard,linear", "--seeds", "0", "--dry-run")
+    assert output.count("fit 5 min") == 2
+    assert output.count("measure 30 s") == 2
+    assert "2 jobs: about 11 min of work (fits 10 min, measuring 60 s)" in output
+    assert "unknown" not in output
+
+
+def test_a_dry_run_leaves_out_what_is_there(results):
+    output = run("run", *FAST, "--scenarios", "ood,cost", "--results", results, "--dry-run")
+    assert output.count("rows are there") == 3
+    assert "nothing to fit or to measure" in output
+
+
+def test_the_last_line_names_page_and_next_command(copied):
+    output = run("run", *FAST, "--scenarios", "clean", "--results", copied)
+    last = output.splitlines()[-1]
+    assert str(copied / "leaderboard.html") in last
+    command = last.partition("next: python -m bench ")[2].split()
+    assert "standard" not in run(*command, "--seeds", "0", "--scenarios", "clean").splitlines()[0]
+    assert (copied / "leaderboard.html").exists()
+
+
+def test_quiet_prints_the_last_line_alone(copied):
+    output = run("run", *FAST, "--scenarios", "clean", "--results", copied, "-q")
+    assert len(output.splitlines()) == 1
+
+
+def test_verbose_shows_the_traceback_of_a_failing_method(tmp_path, monkeypatch):
+    from bench.methods.linear import Linear
+
+    monkeypatch.setattr(Linear, "build", lambda self, task: task.no_such_thing)
+    words = ["run", "--methods", "linear", "--preset", "smoke", "--seeds", "0", "--scenarios",
+             "clean", "--results", tmp_path]  # fmt: skip
+    assert "Traceback" not in run(*words, code=1)
+    output = run(*words, "-v", code=1)
+    assert "Traceback" in output
+    assert "--jobs 1 -v" in output
+
+
+def test_lines_of_a_job_are_broken_between_its_parts_alone():
+    text = "digits   standard  seed 0  fit 1.2 s  clean accuracy 0.986  corruption AUROC 0.945"
+    lines = broken(text, 40)
+    assert max(map(len, lines)) <= 40
+    assert [part for line in lines for part in re.split("  +", line.strip())] == re.split(
+        "  +", text
+    )
+    assert broken(text, 0) == [text]
+
+
+@pytest.mark.parametrize("extra", [{"PYTHONIOENCODING": "ascii"}, {"LANG": "C", "LC_ALL": "C"}])
+def test_a_terminal_that_knows_ascii_alone(extra, results):
+    environment = {**os.environ, "PYTHONPATH": str(bench.ROOT), "PYTHONUTF8": "0", **extra}
+    words = ["run", *FAST, "--scenarios", "clean", "--results", str(results)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], env=environment, capture_output=True, check=True
+    )
+    assert b"measured, 0 failed" in done.stdout
+
+
+def test_no_home_folder_is_a_mistake_with_a_remedy(tmp_path, monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BENCH_DATA")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.chdir(tmp_path)
+    output = run("data", "list", code=2)
+    assert "name one with --data or BENCH_DATA" in output
+
+
+def test_tables_that_are_piped_are_never_cut(tmp_path):
+    folder = tmp_path / ("long" * 40)
+    assert str(folder) in run("data", "list", "--data", folder)
+    assert max(len(line) for line in run("list", "methods").splitlines()) > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("redecnn", ["depth", "At least 1.", "smoke 2", "arXiv:2106.00769"]),
+        ("digits", ["1797 digits"]),
+        ("heldout", ["hold", "attributes or classes"]),
+        ("vote_entropy", ["Computed from samples"]),
+        ("auroc", ["higher is better"]),
+    ],
+)
+def test_a_name_is_explained_with_its_parameters(name, words):
+    output = run("list", name)
+    for word in words:
+        assert word in output
+
+
+def test_a_list_is_kept_until_a_file_changes(monkeypatch):
+    run("list", "methods")
+
+    def forbidden():
+        raise AssertionError("everything was imported again")
+
+    monkeypatch.setattr(bench.commands.inventory, "entries", forbidden)
+    assert "redecnn" in run("list", "methods")

@@ -35,6 +35,8 @@ class _Group(click.Group):
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "bench"
             _stop(ctx, f"{error.format_message()} (see {where} --help)", 2)
+        except BrokenPipeError:  # as in `bench list | head`; click ends the program
+            raise
         except OSError as error:
             _stop(ctx, f"{error.strerror or error}: {error.filename or 'no file named'}", 2)
         except KeyboardInterrupt:

@@ -30,10 +30,10 @@ def version() -> str:
 @click.argument("words", nargs=-1, metavar="[KIND | NAME]...")
 @common
 def list_(words: tuple[str, ...]) -> None:
-    """List methods, datasets, sources, scenarios, scores and presets, or explain one NAME.
+    """List methods, datasets, sources, scenarios, scores, metrics and presets, or explain a NAME.
 
-    KIND is one of these words. NAME is one method, data set, scenario or score: its parameters are
-    shown with defaults and meaning.
+    KIND is one of these words. NAME is one method, data set, scenario, score or metric: its
+    parameters are shown with defaults and meaning.
     """
     from bench.commands.catalogue import show
 

@@ -26,6 +26,7 @@ from bench.cli.options import (
     common,
 )
 from bench.errors import UsageError
+from bench.presets import DEFAULT
 
 if TYPE_CHECKING:
     from bench.running.plan import Job
@@ -112,10 +113,24 @@ def _run(
         click.echo(verify.summary(settings.results))
     failed = sum(d.failed for d in done)
     click.echo(
-        f"{measured} scenarios measured, {failed} failed, in {time.perf_counter() - start:.1f} s "
-        f"-> {settings.results / 'README.md'}"
+        f"{estimate.counted(measured, 'scenario')} measured, {failed} failed, in "
+        f"{estimate.duration(time.perf_counter() - start)} -> {settings.results / 'README.md'}, "
+        f"page {settings.results / 'leaderboard.html'}; next: {_next(jobs, settings, failed)}"
     )
     return 1 if failed else 0
+
+
+def _next(jobs: list[Job], settings: Settings, failed: int) -> str:
+    """Return a command that makes sense after this run."""
+    labels = list(dict.fromkeys(job.label for job in jobs))
+    results = "" if settings.results == Path("results") else f" --results {settings.results}"
+    if failed:
+        return "the same command with --jobs 1 -v shows tracebacks"
+    if len(labels) == 1:
+        return f"python -m bench verify{results}"
+    preset = "" if settings.preset == DEFAULT else f" --preset {settings.preset}"
+    data = f" --datasets {jobs[0].data.label.partition('~')[0]}"
+    return f"python -m bench compare {labels[0]} {labels[-1]}{data}{preset}{results}"
 
 
 def _remarks(jobs: list[Job], asked: dict[str, Any]) -> list[str]:
@@ -141,17 +156,18 @@ def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> No
 @SEED
 @PRESET
 @DEVICE
+@SCORE
 @RESULTS
 @DATA
 @common
-def compare(first: str, second: str, **options: Any) -> None:
+def compare(first: str, second: str, score: str, **options: Any) -> None:
     """Test AUROC(FIRST) - AUROC(SECOND) view by view, by a paired bootstrap over test inputs."""
     jobs, settings = plan(f"{first},{second}", **options)
     from bench.commands.compare import differences
     from bench.fitting.console import Console
 
     with Console() as console:
-        for data, difference in differences(jobs, settings, console):
+        for data, difference in differences(jobs, settings, console, score):
             estimate, low, high = difference.interval
             console.say(
                 f"{data:<8} seed {difference.seed}  {difference.scenario:<14} "

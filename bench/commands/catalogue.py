@@ -20,7 +20,7 @@ import bench
 from bench import datasets, methods, plugins
 from bench.discover import unknown
 
-KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "presets")
+KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "metrics", "presets")
 PIPED = 10_000  # characters a line where no terminal cuts it
 
 
@@ -148,7 +148,7 @@ def _meaning(parameter: Parameter) -> str:
 
 def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     """Print a table; where the output is no terminal, no cell is cut or broken."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = Table(box=None, pad_edge=False)
     drawn.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
         drawn.add_column(column, overflow="fold")
@@ -156,6 +156,7 @@ def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) ->
         drawn.add_row(*line)
     console = _console()
     with console.capture() as capture:
+        console.print(title, style="bold")
         console.print(drawn)
     for text in capture.get().splitlines():
         print(text.rstrip())

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bench.discover import unknown
 from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.metrics.compare import Interval, paired_bootstrap
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, headline_score
-from bench.scenarios.base import Scenario, scored
-from bench.scores import all_scores
+from bench.scenarios.base import Scenario, applicable, scored
+from bench.scores import Score, all_scores
+from bench.store.records import OWN, RANKED_BY
 
 
 class Difference(NamedTuple):
@@ -25,16 +27,19 @@ class Difference(NamedTuple):
 
 
 def differences(
-    jobs: Sequence[Job], settings: Settings, console: Console
+    jobs: Sequence[Job], settings: Settings, console: Console, score: str = RANKED_BY
 ) -> Iterator[tuple[str, Difference]]:
     """Yield (data set, difference) for each view that both methods of the plan were shown.
 
-    Each method is judged by its own headline score. Views made against one method alone, such
-    as white-box attacks, are not paired and are left out.
+    Both are judged by ``score``, or each by its own ("own"). Views made against one method
+    alone, such as white-box attacks, are not paired and are left out.
 
     Raises:
-        UsageError: the plan does not hold exactly two methods.
+        UsageError: the plan does not hold exactly two methods, or a method has no such score.
+        UnknownNameError: there is no such score.
     """
+    if score not in (known := all_scores()) and score != OWN:
+        raise unknown("score", score, [*known, OWN])
     labels = list(dict.fromkeys(job.label for job in jobs))
     if len(labels) != 2:
         raise UsageError(f"compare takes two methods, not {len(labels)}: {', '.join(labels)}")
@@ -43,7 +48,7 @@ def differences(
         pair = [job for job in jobs if (job.data, job.seed) == (data, seed)]
         evaluators = [_evaluator(job, settings, console) for job in pair]
         for scenario in pair[0].scenarios:
-            for one in _on(scenario, evaluators):
+            for one in _on(scenario, evaluators, score):
                 yield data.label, one
 
 
@@ -51,9 +56,18 @@ def _evaluator(job: Job, settings: Settings, console: Console) -> Evaluator:
     return Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
 
 
-def _on(scenario: Scenario, evaluators: Sequence[Evaluator]) -> Iterator[Difference]:
+def _score(evaluator: Evaluator, name: str) -> Score:
+    if name == OWN:
+        name = headline_score(evaluator) or RANKED_BY
+    score = all_scores()[name]
+    if score not in applicable(evaluator.predict(evaluator.clean)):
+        raise UsageError(f"{evaluator.label} leaves no {score.needs}, which {name} is made of")
+    return score
+
+
+def _on(scenario: Scenario, evaluators: Sequence[Evaluator], name: str) -> Iterator[Difference]:
     first, second = (scenario.views(evaluator).found for evaluator in evaluators)
-    scores = [all_scores()[headline_score(evaluator) or "vote_entropy"] for evaluator in evaluators]
+    scores = [_score(evaluator, name) for evaluator in evaluators]
     shown_to_both = {(view.name, view.fingerprint) for view in second}
     for view in first:
         if (view.name, view.fingerprint) in shown_to_both:
@@ -62,5 +76,5 @@ def _on(scenario: Scenario, evaluators: Sequence[Evaluator]) -> Iterator[Differe
                 for evaluator, score in zip(evaluators, scores, strict=True)
                 for which in (evaluator.clean, view)
             ]
-            name = f"{view.name} {view.severity:g}" if view.severity else view.name
-            yield Difference(evaluators[0].seed, scenario.name, name, paired_bootstrap(*sides))
+            label = f"{view.name} {view.severity:g}" if view.severity else view.name
+            yield Difference(evaluators[0].seed, scenario.name, label, paired_bootstrap(*sides))

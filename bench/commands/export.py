@@ -21,8 +21,8 @@ from bench.store.records import Record, Row
 
 RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",
-    "params", "scenario_params", "answer", "headline", "detects", "key", "fit_seconds", "precision",
-    "cpu_capability", "threads", "commit", "time",
+    "params", "scenario_params", "answer", "headline", "detects", "key", "fit_seconds",
+    "measure_seconds", "precision", "cpu_capability", "threads", "commit", "time",
 ]  # fmt: skip
 VIEW = ["view", "group", "severity", "n", "score"]
 WRITE: dict[str, Callable[[pd.DataFrame, Path], None]] = {

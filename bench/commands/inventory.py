@@ -22,6 +22,7 @@ from bench.datasets.named import Named, Value
 from bench.datasets.store import Store
 from bench.discover import subclasses, unknown, written
 from bench.methods.base import Method
+from bench.metrics import registry
 from bench.presets import PRESETS
 from bench.scenarios.base import Scenario
 from bench.scores import Score, all_scores
@@ -37,6 +38,7 @@ def entries() -> list[Entry]:
     }
     found = [_named(kind, cls) for kind, known in rooms.items() for cls in known.values()]
     found += [_score(score) for score in all_scores().values()]
+    found += [_metric(metric) for metric in registry.metrics().values()]
     return found + [Entry("presets", name, text) for name, text in PRESETS.items()]
 
 
@@ -61,6 +63,13 @@ def _score(score: Score) -> Entry:
     )
 
 
+def _metric(metric: registry.Metric) -> Entry:
+    spec, text = metric.spec, inspect.getdoc(metric.function) if metric.function else ""
+    better = f"{spec.better} is better" if spec.better else "neither way is better"
+    line = f"{spec.heading}: {better} [{spec.kind}]"
+    return Entry("metrics", spec.name, line, "", f"{line}\n\n{text}" if text else line)
+
+
 def _parameters(cls: type[Named]) -> list[Parameter]:
     """Return the parameters of a class; a meaning stands in the docstring of it or its bases."""
     meanings: dict[str, str] = {}
@@ -72,7 +81,7 @@ def _parameters(cls: type[Named]) -> list[Parameter]:
     sized = {preset: cls.defaults(preset) for preset in PRESETS}
     return [
         Parameter(
-            name, written(value), meanings.get(name, ""), list(cls.choices(name)),
+            name, written(value), meanings.get(name, ""), [*map(str, cls.choices(name))],
             least.get(name),
             {p: written(values[name]) for p, values in sized.items() if values[name] != value},
         )

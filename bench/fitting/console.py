@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +23,23 @@ from rich.progress import (
 
 from bench.methods import training
 
+GLUE = "\N{NO-BREAK SPACE}"
 SLOW = 10.0  # seconds between two plain progress lines
 SPEED_WINDOW = 24 * 3600.0  # seconds: within rich's own 30, a job of minutes has no time left
+
+
+def broken(text: str, width: int) -> list[str]:
+    """Return a line of parts, two spaces apart, as lines of ``width``; no part is broken.
+
+    A width of 0 stands for no limit.
+    """
+    if len(text) <= width or not width:
+        return [text]
+    whole = re.sub(r"(?<=\S) (?=\S)", GLUE, text)
+    lines = textwrap.wrap(
+        whole, width, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 class Console:
@@ -77,7 +94,8 @@ class Console:
         """Count one job and print its line."""
         if self._jobs is not None:
             self._progress.advance(self._jobs)
-        self._print(text)
+        width = self.out.width if self.out.is_terminal else 0
+        self._print("\n".join(broken(text, width)))
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:

@@ -15,7 +15,6 @@ computed: a report reads names and directions without them.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +22,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from bench import plugins
+from bench.errors import BenchError
 from bench.store.records import Better, MetricSpec
 
 Kind = Literal["detection", "answer", "misclassification", "fairness", "cost", "other"]
@@ -73,7 +73,7 @@ def metrics() -> dict[str, Metric]:
     """Every metric by name, in the order of modules and of definition.
 
     Raises:
-        ValueError: two metrics have one name.
+        BenchError: two metrics have one name; the message names both files.
     """
     return _metrics(plugins.modules())
 
@@ -106,15 +106,13 @@ def spec_of(name: str, known: dict[str, MetricSpec]) -> MetricSpec:
 @lru_cache
 def _metrics(extra: tuple[ModuleType, ...]) -> dict[str, Metric]:
     package = importlib.import_module(__package__ or "bench.metrics")
-    names = [f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
-    modules = [*map(importlib.import_module, sorted(names)), *extra]
-    found: dict[str, tuple[str, Metric]] = {}
-    for module in modules:
+    found: dict[str, tuple[str | None, Metric]] = {}
+    for module in [*plugins.inside(package), *extra]:
         for one in _of_module(module):
-            first, known = found.setdefault(one.spec.name, (module.__name__, one))
+            first, known = found.setdefault(one.spec.name, (module.__file__, one))
             if known is not one:
-                where = f"{first} and {module.__name__}"
-                raise ValueError(f"two metrics are named {one.spec.name!r}, in {where}")
+                both = f"{first} and {module.__file__}"
+                raise BenchError(f"two metrics are named '{one.spec.name}': {both}; rename one")
     return {name: one for name, (_, one) in found.items()}
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -215,10 +216,13 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
     if stale and problem is None:
         problem = _fit(evaluator)
     for scenario in stale:
+        start = time.perf_counter()
         outcome = _for_others(problem or _attempt(scenario, evaluator, plans[scenario]), job.data)
         about = _about(
             job, evaluator, scenario, keys[scenario], settings, failed=problem is not None
         )
+        if problem is None:
+            about["measure_seconds"] = round(time.perf_counter() - start, 3)
         records.save(job.path(settings.results, scenario), outcome, about)
     for scenario in job.scenarios:
         _keep_curves(job, evaluator, scenario, plans[scenario].found, keys[scenario], settings)

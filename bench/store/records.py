@@ -9,6 +9,7 @@ list. This module imports neither torch nor pandas, so that a report starts at o
 
 from __future__ import annotations
 
+import logging
 import math
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -143,6 +144,7 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     metric_specs: tuple[MetricSpec, ...] = ()
     key: Label = ""
     fit_seconds: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    measure_seconds: Annotated[float, Meta(ge=0, le=1e12)] | None = None
     precision: Label = ""
     cpu_capability: Label = ""
     threads: Count | None = None
@@ -200,7 +202,8 @@ class Outcome:
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
-        """Record an exception, in one line."""
+        """Record an exception in one line; `bench run -v` shows all of it."""
+        logging.getLogger("bench").debug("failed", exc_info=error)
         return cls("failed", " ".join(f"{type(error).__name__}: {error}".split()))
 
 
