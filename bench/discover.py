@@ -87,6 +87,12 @@ def choose(
             common = {k: v for k, v in (overrides or {}).items() if k in cls.defaults()}
             for params in _settings(cls, words, wildcard=name not in known):
                 choice = _choice(cls, common | dict(params), preset, named=name in known)
+                other = choices.get(choice.label, choice)
+                if (other.cls, other.params) != (choice.cls, choice.params):
+                    raise UsageError(
+                        f"two {kind}s would both be called '{choice.label}' in the results; "
+                        "name one of them with called="
+                    )
                 if choice.named or choice.label not in choices:
                     choices[choice.label] = choice
     if not choices:
@@ -210,9 +216,8 @@ def _choice(
     cls: type[Named], params: Mapping[str, Value], preset: str | None, *, named: bool
 ) -> Choice:
     defaults = cls.defaults(preset)
-    changed = {k: v for k, v in sorted(params.items()) if v != defaults[k]}
-    words = ",".join(f"{k}={written(v)}" for k, v in changed.items())
-    return Choice(cls, f"{cls.name}:{words}" if words else cls.name, defaults | dict(params), named)
+    changed = {k: written(v) for k, v in sorted(params.items()) if v != defaults[k]}
+    return Choice(cls, cls.label_of(changed), defaults | dict(params), named)
 
 
 def written(value: Value) -> str:

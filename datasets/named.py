@@ -47,6 +47,12 @@ class Named:
         self._asked = asked
 
     @classmethod
+    def label_of(cls, changed: Mapping[str, str]) -> str:
+        """Return the label under the parameters that were asked for, each as it is typed."""
+        words = ",".join(f"{key}={text}" for key, text in changed.items())
+        return f"{cls.name}:{words}" if words else cls.name
+
+    @classmethod
     def defaults(cls, preset: str | None = None) -> dict[str, Value]:
         """Return every parameter with its default, or with the default that ``preset`` sets."""
         parameters = _parameters(cls)

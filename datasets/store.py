@@ -8,10 +8,12 @@ import re
 import shutil
 import stat
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import torch
@@ -152,6 +154,8 @@ def stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            if file.is_symlink() and not file.exists():
+                continue
             about = file.stat()
             if stat.S_ISREG(about.st_mode):
                 yield name, about.st_size, about.st_mtime_ns
@@ -200,3 +204,29 @@ def verify(name: str, path: Path, md5: str) -> None:
         raise damaged(name, path, error) from error
     if digest.hexdigest() != md5:
         raise damaged(name, path, "its MD5 sum is not the published one")
+
+
+def unpack_zip(name: str, archive: Path, target: Path, hint: str | None = None) -> Path:
+    """Return the folder ``target``, which holds the whole archive; unpacked once.
+
+    ``hint`` is the advice after deleting a damaged one.
+
+    Raises:
+        DataError: the archive is damaged, or has a path that leads out of the folder.
+    """
+    if target.exists():
+        return target
+    try:
+        with zipfile.ZipFile(archive) as opened, draft(target) as folder:
+            for member in opened.namelist():
+                _refuse_escape(name, archive, member, hint)
+            opened.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, PermissionError) as error:
+        raise damaged(name, archive, error, hint) from error
+    return target
+
+
+def _refuse_escape(name: str, archive: Path, member: str, hint: str | None) -> None:
+    for path in (PurePosixPath(member), PureWindowsPath(member)):
+        if path.anchor or ".." in path.parts:
+            raise damaged(name, archive, f"unsafe path {member!r}", hint)

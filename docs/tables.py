@@ -25,6 +25,7 @@ from bench.datasets.named import Named, Value
 from bench.datasets.speech_corruptions import CORRUPTIONS as SPEECH_CORRUPTIONS
 from bench.discover import subclasses, written
 from bench.methods.base import Method
+from bench.metrics.registry import metrics
 from bench.presets import DEFAULT, PRESETS
 from bench.scenarios.base import Scenario
 from bench.scores import all_scores
@@ -126,6 +127,34 @@ def score_table() -> Lines:
     """Every uncertainty score."""
     for name, score in all_scores().items():
         yield code(name), score.label, score.needs, summary(score.function), plain(score.source)
+
+
+def metric_lines(*kinds: str) -> Lines:
+    """Yield the metrics of some kinds; one without a function is explained by its label."""
+    for name, one in metrics().items():
+        if one.spec.kind in kinds:
+            what = summary(one.function) if one.function else one.spec.heading
+            yield code(name), plain(one.spec.label), one.spec.better or "–", what
+
+
+@table("name", "label", "better", "what it is")
+def detection_metrics() -> Lines:
+    """Metrics of how well a score tells outliers from inliers."""
+    return metric_lines("detection")
+
+
+@table("name", "label", "better", "what it is")
+def prediction_metrics() -> Lines:
+    """Metrics of probabilities and labels, and of how well a score tells errors."""
+    return metric_lines("answer", "misclassification")
+
+
+@table("name", "label", "better")
+def other_metrics() -> Lines:
+    """Quantities that scenarios work out themselves, without the ends of intervals."""
+    for name, label, better, _ in metric_lines("fairness", "cost", "other"):
+        if not name.endswith(("_low`", "_high`")):
+            yield name, label, better
 
 
 @table("preset", "what it is for")

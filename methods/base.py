@@ -121,6 +121,13 @@ class Method(Named, ABC):
         """Return the attributes that the data must have beside the targets."""
         return ()
 
+    def prepare(self, task: Task) -> str:
+        """Raise a BenchError for what would fail in `fit`, such as a missing file; before any run.
+
+        Return a remark for the user, or nothing.
+        """
+        return ""
+
     def code_modules(self) -> tuple[str, ...]:
         """Return the modules whose code, with all they import, a fit of this method depends on."""
         return (type(self).__module__,)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats as referee
 
-from bench.report.frames import load
+from bench.report.frames import load, result_groups
 from bench.report.readme import write_paper
 from bench.report.wu2021 import claims, tables
-from bench.report.wu2021.observed import Measured
+from bench.report.wu2021.observed import Observed
 from bench.report.wu2021.published import columns, values
 
 from . import paper_rows
@@ -19,7 +19,7 @@ PLACE = "mnist/clean"
 
 
 def judged(results):
-    found = claims.judge(Measured(load(results)[0], tables.methods()))
+    found = claims.judge(Observed(result_groups(load(results)[0]), tables.methods()))
     return {result.claim.id: result for result in found}
 
 
@@ -183,7 +183,7 @@ def test_seeds_that_agree_to_the_last_digit_are_judged(tmp_path):
 def test_nothing_is_judged_by_rows_of_other_methods(tmp_path):
     paper_rows.write(tmp_path, keep=lambda cell: cell.row == "bayes" and cell.table == "T1b")
     assert {result.verdict for result in judged(tmp_path).values()} == {"not run"}
-    parts = write_paper(tmp_path, load(tmp_path)[0], tables=False)
+    parts = write_paper(tmp_path, result_groups(load(tmp_path)[0]), tables=False)
     assert "None of them can be judged" in "\n".join(parts)
 
 
@@ -192,7 +192,7 @@ def test_nothing_is_judged_by_rows_of_other_methods(tmp_path):
 
 def test_verdicts_stand_in_the_report_and_every_check_in_claims(tmp_path):
     paper_rows.write(tmp_path)
-    short = "\n".join(write_paper(tmp_path, load(tmp_path)[0], tables=True))
+    short = "\n".join(write_paper(tmp_path, result_groups(load(tmp_path)[0]), tables=True))
     assert "30 holds, 3 does not hold" in short
     assert "measured on fsdd (other data than the paper's)" in short
     long = (tmp_path / "paper" / "claims.md").read_text()

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from bench.cli import main
 from bench.commands.export import RECORD, VIEW, export, wide
 from bench.errors import UsageError
 from bench.report.frames import load
+from bench.store.records import Record
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 SCHEMA = Path(__file__).parents[1] / "docs" / "schema.md"
@@ -54,15 +56,20 @@ def test_a_failure_is_a_line_with_its_reason(results):
     assert pd.isna(line["view"])
 
 
+def made(**fields):
+    about = {"method": "m", "dataset": "d", "scenario": "s", "seed": 0, "status": "ok", "rows": []}
+    return msgspec.convert(about | fields, Record)
+
+
 def test_the_seconds_of_a_fit_are_one_column():
-    record = {"fit_seconds": 1.5, "rows": [{"view": "cost", "metrics": {"fit_seconds": 1.4999}}]}
-    table = wide([record | {"seed": 0}])
+    rows = [{"view": "cost", "n": 1, "metrics": {"fit_seconds": 1.4999}}]
+    table = wide([made(fit_seconds=1.5, rows=rows)])
     assert list(table.columns).count("fit_seconds") == 1
     assert table["fit_seconds"].item() == 1.5
 
 
 def test_parameters_come_back_as_they_were():
-    table = wide([{"seed": 0, "params": {"eps": [0.1, 0.3]}, "rows": []}])
+    table = wide([made(params={"eps": [0.1, 0.3]})])
     assert json.loads(table["params"].item()) == {"eps": [0.1, 0.3]}
 
 

@@ -18,9 +18,9 @@ from bench.datasets.base import Dataset
 from bench.discover import choose, subclasses
 from bench.methods.base import Method
 from bench.report import formats, render
-from bench.report.frames import load
+from bench.report.frames import load, result_groups
 from bench.report.wu2021 import published, tables
-from bench.report.wu2021.observed import Measured
+from bench.report.wu2021.observed import Observed
 from bench.report.wu2021.published import Column, cells, values
 from bench.scenarios.base import Scenario
 
@@ -47,8 +47,8 @@ def value(row, key):
 
 
 def filled(results, name):
-    measured = Measured(load(results)[0], tables.methods())
-    return tables.fill(TABLES[name], measured, results)
+    observed = Observed(result_groups(load(results)[0]), tables.methods())
+    return tables.fill(TABLES[name], observed, results)
 
 
 def entry(results, name, method, *column):
@@ -145,7 +145,7 @@ def test_rows_that_say_what_the_paper_says_fill_every_cell(tmp_path):
         assert not any("to be run" in note for note in table.notes)
         for one in table.entries.values():
             if one.cell is not None:
-                close = 0.011 if one.found.column.metric == "ece" else 1e-3  # 1.92 and 1.927
+                close = 0.011 if one.cells.column.metric == "ece" else 1e-3  # 1.92 and 1.927
                 assert one.pair[0] == pytest.approx(one.cell.value, abs=close)
                 assert one.seeds == 3
 
@@ -213,7 +213,7 @@ def test_a_seed_that_lacks_a_view_is_no_seed(tmp_path):
     path.write_text(json.dumps(record | {"rows": record["rows"][:1]}))
     one = entry(tmp_path, "T2", "redecnn", "mnist", "corruption_mean")
     assert one.seeds == 2
-    assert one.found.views == 2
+    assert one.cells.views == 2
 
 
 def test_fewer_seeds_than_the_paper_are_partial_even_if_all_have_them(tmp_path):
@@ -223,7 +223,7 @@ def test_fewer_seeds_than_the_paper_are_partial_even_if_all_have_them(tmp_path):
     assert all("(n = 1)" in text(one) for one in found if one.cell)
 
 
-def test_more_seeds_than_the_paper_are_owed_by_all(tmp_path):
+def test_more_seeds_than_the_paper_are_expected_of_all(tmp_path):
     paper_rows.write(tmp_path, seeds=range(5))
     (tmp_path / "rows/mnist/clean/decnn-s4.json").unlink()
     assert text(entry(tmp_path, "T1a", "decnn", "mnist", "accuracy")).startswith(
@@ -237,10 +237,10 @@ def test_the_whole_set_goes_before_the_subset_and_presets_are_never_mixed(tmp_pa
     for path in (tmp_path / "rows/celeba").rglob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "celeba"}))
     column = ("celeba", "accuracy")
-    assert entry(tmp_path, "T1a", "decnn", *column).found.place.dataset == "celeba"
+    assert entry(tmp_path, "T1a", "decnn", *column).cells.place.dataset == "celeba"
     for path in (tmp_path / "rows/celeba").rglob("*.json"):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"preset": "smoke"}))
-    found = entry(tmp_path, "T1a", "decnn", *column).found
+    found = entry(tmp_path, "T1a", "decnn", *column).cells
     assert found.place[:2] == ("celeba-10k", "laptop")
 
 
@@ -263,7 +263,7 @@ def test_csv_has_a_line_for_each_cell(tmp_path):
 
 
 def write(results):
-    tables.write(Measured(load(results)[0], tables.methods()), results)
+    tables.write(Observed(result_groups(load(results)[0]), tables.methods()), results)
 
 
 # The report

@@ -106,8 +106,7 @@ def test_workers_end_with_their_parent(tmp_path, number):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
     process.send_signal(number)
-    process.wait()
-    time.sleep(1)
+    process.communicate(timeout=60)  # ends when nobody holds the other end of the pipe any more
     assert not alive(marker)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import bench
-from bench.cli.options import DATA, common, store
+from bench.cli.options import DATA, OUTLIER_FOLDERS, common, store
 from bench.errors import UsageError
 
 
@@ -61,7 +61,7 @@ def check(name: str, dataset: str | None, data: Path | None) -> None:
 
 @click.group()
 def data() -> None:
-    """List, download and find data sets."""
+    """List, download, find and summarise data sets."""
 
 
 @data.command("list")
@@ -101,6 +101,25 @@ def data_where(name: str, data: Path | None) -> None:
         looked = ", ".join(map(str, source.store.roots))
         raise UsageError(f"{name} was not found in {looked}; {remedy(source)}")
     click.echo(place)
+
+
+@data.command("summary")
+@click.argument("name")
+@OUTLIER_FOLDERS
+@DATA
+@common
+def data_summary(name: str, data: Path | None) -> None:
+    """Print the sizes, classes, duplicates and unreadable files of a data set.
+
+    NAME is as in --datasets, such as folder:path=pictures. Outliers are compared with it. The exit
+    code is 1 if a file cannot be read.
+    """
+    from bench.commands.data_summary import summary
+
+    lines, whole = summary(name, store(data))
+    for line in lines:
+        click.echo(line)
+    sys.exit(0 if whole else 1)
 
 
 @click.command()

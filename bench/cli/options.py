@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
 TAGS = "ood, audio, corruption, adversarial, heldout, calibration, fairness, cost, paper"
+OUTLIERS = "BENCH_OUTLIERS"  # as `bench.datasets.outlier_folder` reads it; importing that is slow
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
 
@@ -69,14 +70,22 @@ def use_plugins(context: click.Context, option: click.Parameter, paths: tuple[st
     if paths:
         known = [str(path) for path in plugins.named(os.pathsep.join([*paths, before or ""]))]
         os.environ[plugins.VARIABLE] = os.pathsep.join(known)
-        context.call_on_close(lambda: _restore(before))
+        context.call_on_close(lambda: _restore(plugins.VARIABLE, before))
 
 
-def _restore(value: str | None) -> None:
+def _restore(variable: str, value: str | None) -> None:
     if value is None:
-        os.environ.pop(plugins.VARIABLE, None)
+        os.environ.pop(variable, None)
     else:
-        os.environ[plugins.VARIABLE] = value
+        os.environ[variable] = value
+
+
+def use_outliers(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> None:
+    """Add folders of outliers to those of this process and of its workers."""
+    before = os.environ.get(OUTLIERS)
+    if words:
+        os.environ[OUTLIERS] = os.pathsep.join([*words, *filter(None, [before])])
+        context.call_on_close(lambda: _restore(OUTLIERS, before))
 
 
 def verbose(context: click.Context, option: click.Parameter, on: bool) -> None:
@@ -128,6 +137,12 @@ SEED = click.option(
 SCORE = click.option(
     "--score", default=RANKED_BY, show_default=True, metavar="NAME",
     help="Score that methods are ranked by, or own: each method's own.",
+)  # fmt: skip
+OUTLIER_FOLDERS = click.option(
+    "--outliers", multiple=True, metavar="[near=|far=]DIR", expose_value=False,
+    callback=use_outliers,
+    help="Folder of pictures of your own as outliers, far unless declared near; repeatable. "
+    f"${OUTLIERS} lists more.",
 )  # fmt: skip
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print problems and the last line alone.")
 _VERBOSE = click.option(

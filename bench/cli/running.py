@@ -15,6 +15,7 @@ from bench.cli.options import (
     DATASETS,
     DEVICE,
     METHODS,
+    OUTLIER_FOLDERS,
     PRESET,
     QUIET,
     RESULTS,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.command()
 @METHODS
 @DATASETS
+@OUTLIER_FOLDERS
 @SCENARIOS
 @SEEDS
 @PRESET
@@ -93,13 +95,13 @@ def _run(
     from bench.running.run import run as run_all
 
     start = time.perf_counter()
-    prepare(jobs, settings)
+    ready = prepare(jobs, settings)
     with Console(quiet=quiet) as console:
         console.say(
             f"{estimate.overview(jobs)} · preset {settings.preset} · "
             f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
         )
-        for line in _remarks(jobs, asked):
+        for line in [*_remarks(jobs, asked), *ready]:
             console.say(line)
         done = run_all(jobs, settings, console)
     measured = sum(d.measured for d in done)
@@ -134,6 +136,7 @@ def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> No
 @click.argument("first")
 @click.argument("second")
 @DATASETS
+@OUTLIER_FOLDERS
 @SCENARIOS
 @SEED
 @PRESET

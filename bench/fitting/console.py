@@ -64,11 +64,10 @@ class Console:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Print one line above the bars."""
+        """Print one message above the bars; a quiet console keeps it in ``notes``."""
         if self._quiet:
             self.notes.append(text)
-        self.out.print(escape(text), soft_wrap=True)
-        self._last_line = time.monotonic()
+        self._print(text)
 
     def expect(self, jobs: int) -> None:
         """Start the bar that counts jobs."""
@@ -78,7 +77,7 @@ class Console:
         """Count one job and print its line."""
         if self._jobs is not None:
             self._progress.advance(self._jobs)
-        self.say(text)
+        self._print(text)
 
     @contextmanager
     def fitting(self, name: str) -> Iterator[None]:
@@ -114,9 +113,9 @@ class Console:
 
     def _update(self, task: TaskID, text: str, done: int, total: int) -> None:
         self._progress.update(task, completed=done, total=total)
-        if (
-            not self._quiet
-            and not self.out.is_terminal
-            and time.monotonic() - self._last_line > SLOW
-        ):
-            self.say(f"  {text} {done} of {total}")
+        if not self.out.is_terminal and time.monotonic() - self._last_line > SLOW:
+            self._print(f"  {text} {done} of {total}")
+
+    def _print(self, text: str) -> None:
+        self.out.print(escape(text), soft_wrap=True)
+        self._last_line = time.monotonic()

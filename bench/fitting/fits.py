@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -148,8 +149,9 @@ class Fitter:
 
             def read(state: Any, note: Mapping[str, Any]) -> Fitted:
                 again = construct(type(method), method.params()).load_state(state, self.data.task)
-                again.epoch_seconds = note["epoch_seconds"]
-                return Fitted(again.to(self.device), float(note["seconds"]))
+                epoch = note["epoch_seconds"]
+                again.epoch_seconds = None if epoch is None else _duration(epoch)
+                return Fitted(again.to(self.device), _duration(note["seconds"]))
 
             known = self.cache.load(self._kind, _name(method, seed), key, read)
         if known is None:
@@ -256,6 +258,13 @@ def _groups(method: Method, keys: Mapping[int, Key]) -> list[list[int]]:
         needs = str([v for name, v in key.spec.items() if name.startswith("prerequisite")])
         groups.setdefault(needs, []).append(seed)
     return list(groups.values())
+
+
+def _duration(seconds: object) -> float:
+    """Return a kept number of seconds, or raise a ValueError if it can be none."""
+    if type(seconds) not in (int, float) or not 0 <= float(seconds) < math.inf:
+        raise ValueError(f"{seconds!r} is no number of seconds")
+    return float(seconds)
 
 
 def _name(method: Method, seed: int) -> str:

@@ -83,9 +83,9 @@ def _must_be_finite(name: str, values: Tensor, wanted: tuple[int | None, ...]) -
         size > 0 if other is None else size == other
         for size, other in zip(shape, wanted, strict=True)
     )
-    if not fits or not values.is_floating_point():
+    if not fits or values.dtype != torch.float32:
         sizes = ", ".join("any" if size is None else str(size) for size in wanted)
-        raise ValueError(f"{name} of shape {shape} and type {values.dtype}, not floats ({sizes})")
+        raise ValueError(f"{name} of shape {shape} and type {values.dtype}, not float32 ({sizes})")
     if bad := int((~values.isfinite()).sum()):
         raise ValueError(f"{bad} {name} that are not finite")
 

@@ -34,7 +34,7 @@ COLOURS = [  # seaborn's "colorblind" without grey and its palest, then indigo a
 MARKERS = "osD^vP*X<>"
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))]
 SHADES = [0.0, -0.35, 0.45, -0.6, 0.65]  # of variants of a method: darker, lighter …
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 7,
     "axes.titlesize": 7, "axes.labelsize": 7, "axes.labelcolor": "0.15", "text.color": "0.15",
     "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "legend.fontsize": SMALL,
@@ -138,7 +138,7 @@ def _labelled(png: bytes, digest: str, *, few_colours: bool) -> bytes:
     if digest:
         about.add_text(FINGERPRINT, digest)
     buffer = BytesIO()
-    image = Image.open(BytesIO(png))
+    image: Image.Image = Image.open(BytesIO(png))
     if few_colours:
         whole = image.convert("RGB")
         image = whole.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)

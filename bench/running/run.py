@@ -22,6 +22,7 @@ import torch
 
 from bench import plugins
 from bench.datasets.base import Dataset, View
+from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
 from bench.errors import MethodError, UsageError, WriteError
 from bench.fitting.console import Console
@@ -62,11 +63,12 @@ class Done:
     notes: tuple[str, ...] = ()
 
 
-def prepare(jobs: Sequence[Job], settings: Settings) -> None:
-    """Raise now, before any training, what would stop every job later.
+def prepare(jobs: Sequence[Job], settings: Settings) -> list[str]:
+    """Raise now, before any training, what would stop every job later; return remarks.
 
     Raises:
         UsageError: the results folder cannot be written to.
+        BenchError: a method lacks what its fit needs, such as a file.
         DataError: a data set is neither found nor downloadable, or is damaged, or has no
             attribute of a name that a method needs.
     """
@@ -75,9 +77,14 @@ def prepare(jobs: Sequence[Job], settings: Settings) -> None:
     for data in {id(job.data): job.data for job in jobs}.values():
         data.test()
         data.raw("train")
+        for source in own_outliers(data):
+            source.images()
     for job in jobs:
         for name in job.method.attributes():
             single_attribute(job.data, name)
+    distinct = {(job.label, job.data.label): job for job in jobs}
+    remarks = (job.method.prepare(job.data.task) for job in distinct.values())
+    return list(dict.fromkeys(filter(None, remarks)))
 
 
 def run(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Done]:

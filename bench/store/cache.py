@@ -83,11 +83,14 @@ class Cache:
         try:
             about = json.loads(_content(beside))
             content = _content(path)
-            if about["sha256"] != hashlib.sha256(content).hexdigest():
+            digest = hashlib.sha256(content).hexdigest()
+            if about["sha256"] != digest:
                 raise ValueError("its checksum is wrong")
             entry = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             if entry["key"] != key.text:
                 raise ValueError("it was made for another key")
+            if about != _plain({"key": key.spec, "sha256": digest, "note": entry["note"]}):
+                raise ValueError("its description is another entry's")
             return read(entry["payload"], entry["note"])
         except Exception as error:  # whatever is wrong with the entry, it can be made again
             self._set_aside(path, error)

@@ -280,7 +280,7 @@ def parsed(path: Path) -> Record:
     if record.schema not in (1, SCHEMA):
         raise ValueError(_other_schema(record.schema))
     try:
-        record = _upgraded(record) if record.schema == 1 else record
+        record = upgraded(record) if record.schema == 1 else record
         _check(record)
     except ValueError as error:
         raise ValueError(f"damaged ({error}); left out ({AGAIN})") from None
@@ -387,7 +387,7 @@ _DECLARED = {
 }  # fmt: skip
 
 
-def _upgraded(record: Record) -> Record:
+def upgraded(record: Record) -> Record:
     """A record of schema 1 as schema 2: new names of parameters, what its scenario declares."""
     scenario = record.scenario.partition(":")[0]
     detects = any(DETECTION in row.metrics and row.score != PROBED for row in record.rows)

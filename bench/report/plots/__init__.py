@@ -13,10 +13,9 @@ is not called at all if the file there was drawn from the same numbers.
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -145,9 +144,7 @@ def figure(draw: Draw | None = None, *, place: Place = "report") -> Any:
 
 def kinds() -> list[Kind]:
     """Return every kind of this package and of the plug-ins, sorted by name."""
-    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        importlib.import_module(module.name)
-    plugins.modules()
+    plugins.members(sys.modules[__name__])
     return [_KINDS[name] for name in sorted(_KINDS)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,10 +41,9 @@ def groups(material: Material) -> Iterator[Drawing]:
         by_place = {(q.view, q.spec.name): q for q in own}
         for view in dict.fromkeys(q.view for q in own if q.view.startswith(GAP)):
             attribute = view.removeprefix(GAP)
-            compared = [
-                _compared(material, *three) for q in own if q.view == view and q.interval
-                if all(three := _three(by_place, q, attribute))
-            ]  # fmt: skip
+            gaps = [q for q in own if q.view == view and q.interval]
+            found = (_compared(material, by_place, gap, attribute) for gap in gaps)
+            compared = [one for one in found if one is not None]
             methods = [n for n in material.order if any(n in c.table.index for c in compared)]
             if methods:
                 draw = partial(_draw, attribute, methods, compared)
@@ -58,16 +57,15 @@ CAPTION = (
 )
 
 
-def _three(
-    by_place: dict[tuple[str, str], Quantity], gap: Quantity, attribute: str
-) -> list[Quantity | None]:  # fmt: skip
-    """Return the metric of members and of others, and their gap."""
+def _compared(
+    material: Material, by_place: Mapping[tuple[str, str], Quantity], gap: Quantity, attribute: str
+) -> Compared | None:
+    """Return the metric of members and of others beside its gap; None where there is only a gap."""
     metric = gap.spec.name.removesuffix(ENDING)
-    views = attribute, f"not {attribute}"
-    return [*(by_place.get((view, metric)) for view in views), gap]
-
-
-def _compared(material: Material, members: Quantity, others: Quantity, gap: Quantity) -> Compared:
+    members = by_place.get((attribute, metric))
+    others = by_place.get((f"not {attribute}", metric))
+    if members is None or others is None:
+        return None
     low, high = gap.interval or (gap.values, gap.values)
     named = {
         "in": members.values, "out": others.values, "gap": gap.values, "low": low, "high": high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOG = 8  # a range as wide as this is drawn in powers of two
 
-Line = pd.DataFrame  # (values of the parameter, seeds)
+Line: TypeAlias = pd.DataFrame  # (values of the parameter, seeds)
 
 
 @figure(place="paper")

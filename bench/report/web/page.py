@@ -103,7 +103,9 @@ def _files(group: ResultGroup, linked: Callable[[str], bool]) -> list[dict[str, 
 
 
 def overall(groups: Sequence[ResultGroup], score: str) -> list[list[Any]]:
-    """[method, mean place in per mille, number of boards], best first.
+    """[method, mean place in per mille, number of boards], best first, over data sets.
+
+    Only boards of the preset and device of the one that the page opens with count.
 
     A place is 0 for the best rank that a board could give and 1000 for the worst, so that boards
     with many methods count no more than others. Only methods that every board ranks, of the boards
@@ -111,7 +113,10 @@ def overall(groups: Sequence[ResultGroup], score: str) -> list[list[Any]]:
     """
     places: dict[str, list[float]] = {}
     boards = 0
+    chosen = [(g.preset, g.device) for g in groups][start(groups) :][:1]
     for group in groups:
+        if (group.preset, group.device) not in chosen:
+            continue
         ranking = overall_ranking(group, score)
         boards += ranking.methods > 0
         for name, mean in zip(group.methods, ranking.mean, strict=True):
@@ -152,7 +157,7 @@ def page(
         "scores": _words(groups),
         "score": "" if score == OWN else score,
         "start": start(groups),
-        "overall": {name or OWN: overall(groups, name or OWN) for name in ("", RANKED_BY)},
+        "overall": {name: overall(groups, name) for name in dict.fromkeys((OWN, RANKED_BY, score))},
         "boards": boards,
     }
     environment = Environment(

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from bench.errors import BenchError
 from bench.report import formats, stats
-from bench.report.frames import load
+from bench.report.frames import load, result_groups
 from bench.report.wu2021 import missing
 from bench.report.wu2021.observed import DATA, METRICS, Cells, Observed, Place, _rank
 from bench.report.wu2021.published import Cell, Column, cells, with_ratios
@@ -342,7 +342,7 @@ def shortfall(results: Path, *others: Path) -> Iterator[str]:
     except BenchError as error:  # nothing was run yet, so all of it is missing
         yield f"# {error}"
         records = []
-    observed = Observed(records, methods())
+    observed = Observed(result_groups(records), methods())
     yield from missing.lines(*gaps(observed), observed, results)
 
 
