@@ -190,7 +190,6 @@ class Source(Named, ABC):
     kind: Kind
     content: frozenset[str]
     modality: Modality = "image"
-    shows_people: bool = False  # True: pictures of it are never written where git would add them
     embedded: bool = False  # True: needs no file and no download
     needs_path: bool = False  # True: the user's own files, nothing without `path`
     fetched_unasked: bool = True  # False: `data download` fetches it, a run does not
@@ -230,6 +229,11 @@ class Source(Named, ABC):
     def store(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def shows_people(self) -> bool:
+        """Whether its pictures show people: none is written where git would add it."""
+        return self.kind == "face"
+
     @abstractmethod
     def raw(self, which: SplitName) -> Raw:
         """Return the official training or test images; an outlier-only source has "test" alone.
@@ -237,10 +241,6 @@ class Source(Named, ABC):
         Raises:
             DataError: the files are absent and cannot be downloaded, or are damaged.
         """
-
-    def is_near(self, data: Source) -> bool:
-        """Return whether it is a near outlier set for ``data``: one of the same kind."""
-        return self.kind == data.kind
 
     def files(self) -> Sequence[Path]:
         """Return the files and folders that `raw` reads; none where the data is absent."""
@@ -262,6 +262,10 @@ class Source(Named, ABC):
     def code_modules(self) -> tuple[str, ...]:
         """Return the modules whose code makes or changes the images."""
         return (type(self).__module__,)
+
+    def is_near(self, data: Source) -> bool:
+        """Return whether it is a near outlier set for ``data``: one of the same kind."""
+        return self.kind == data.kind
 
     def where(self) -> str | None:
         """Return where the data lies ("embedded", or a path), or None where it is absent."""

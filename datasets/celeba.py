@@ -69,7 +69,6 @@ class CelebA(Dataset):
     name = "celeba"
     source = "Liu, Luo, Wang and Tang, Deep learning face attributes in the wild, ICCV 2015"
     kind = "face"
-    shows_people = True
     content = frozenset({"face"})
     folder: ClassVar[str] = "celeba"  # as torchvision names it and all below
     attributes: ClassVar[str] = "list_attr_celeba.txt"

@@ -22,13 +22,13 @@ class Described:
         fingerprint: of the split.
         n: its number of inputs.
         read: reads it.
-        note: the file that keeps fingerprint and number.
+        note: the file that keeps fingerprint and number, or None.
     """
 
     fingerprint: str
     n: int
     read: Callable[[], Split]
-    note: Path
+    note: Path | None
 
     def load(self) -> Split:
         """Return the split.
@@ -39,9 +39,10 @@ class Described:
         """
         split = self.read()
         if (split.fingerprint, len(split)) != (self.fingerprint, self.n):
-            with suppress(OSError):
-                self.note.unlink(missing_ok=True)
-            raise DataError(f"{self.note} describes other inputs than there are now; run again")
+            if self.note is not None:
+                with suppress(OSError):
+                    self.note.unlink(missing_ok=True)
+            raise DataError(f"the inputs are not those that {self.note} describes; run again")
         return split
 
 
@@ -66,3 +67,9 @@ def described(store: Store, name: str, key: str, read: Callable[[], Split]) -> D
     with suppress(OSError), draft(note) as unfinished:
         unfinished.write_text(json.dumps(content), "utf-8")
     return Described(split.fingerprint, len(split), read, note)
+
+
+def undescribed(read: Callable[[], Split]) -> Described:
+    """Return the split of ``read``, read now: nothing tells whether its files have changed."""
+    split = read()
+    return Described(split.fingerprint, len(split), lambda: split, None)

@@ -30,7 +30,7 @@ class Npz(OwnData):
     name = "npz"
 
     @cached_property
-    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+    def shape(self) -> tuple[int, int, int]:
         channels, height, width = self.read_images().shape[1:]
         return (channels, height, width)
 

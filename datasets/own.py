@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .base import (
     Dataset,
+    Kind,
     Raw,
     Split,
     SplitName,
@@ -71,7 +72,7 @@ class OwnData(Dataset):
     """
 
     source = "the user's own files"
-    kind: ClassVar[Picture] = "photo"
+    kind: Kind = "photo"
     content = frozenset({"own pictures"})
     needs_path = True
     fetched_unasked = False
@@ -87,11 +88,11 @@ class OwnData(Dataset):
         called: str = "",
     ) -> None:
         self.path = path
-        self.kind = kind  # type: ignore[misc]
+        self.kind = kind
         self.holds = holds
         self.called = called
         if holds:
-            self.content = frozenset(holds)  # type: ignore[misc]
+            self.content = frozenset(holds)
 
     @classmethod
     def label_of(cls, changed: Mapping[str, str]) -> str:
@@ -157,7 +158,7 @@ class OwnData(Dataset):
         return place
 
     def files(self) -> Sequence[Path]:
-        return [Path(self.path).expanduser()] if self.where() else []
+        return [] if self.where() is None else [self.place()]
 
     def where(self) -> str | None:
         return self.path if self.path and Path(self.path).expanduser().exists() else None

@@ -48,8 +48,8 @@ class Speech(Dataset):
     folder: ClassVar[str]
     split: ClassVar[str]  # the rule that separates training and test part, in words
     count: ClassVar[int]
-    unseen_speakers: ClassVar[bool]  # True: nobody speaks in both training and test part
-    seconds: ClassVar[int] = 1
+    unseen_speakers: bool  # True: nobody speaks in both training and test part
+    seconds: int = 1
 
     @abstractmethod
     def place(self) -> Path | None:

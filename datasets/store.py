@@ -154,6 +154,8 @@ def stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            if file.is_symlink() and not file.exists():
+                continue
             about = file.stat()
             if stat.S_ISREG(about.st_mode):
                 yield name, about.st_size, about.st_mtime_ns
@@ -207,7 +209,7 @@ def verify(name: str, path: Path, md5: str) -> None:
 def unpack_zip(name: str, archive: Path, target: Path, hint: str | None = None) -> Path:
     """Return the folder ``target``, which holds the whole archive; unpacked once.
 
-    ``hint`` says what else to do about a damaged one.
+    ``hint`` is the advice after deleting a damaged one.
 
     Raises:
         DataError: the archive is damaged, or has a path that leads out of the folder.
@@ -219,7 +221,7 @@ def unpack_zip(name: str, archive: Path, target: Path, hint: str | None = None) 
             for member in opened.namelist():
                 _refuse_escape(name, archive, member, hint)
             opened.extractall(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, PermissionError) as error:
         raise damaged(name, archive, error, hint) from error
     return target
 

@@ -29,7 +29,6 @@ class Variant(Dataset):
         self.kind = base.kind
         self.content = base.content
         self.modality = base.modality
-        self.shows_people = base.shows_people
         self.embedded = base.embedded
         self.fetched_unasked = base.fetched_unasked
         self.val_share = base.val_share
@@ -42,6 +41,10 @@ class Variant(Dataset):
     @store.setter
     def store(self, store: Store) -> None:
         self.base.store = store
+
+    @property
+    def shows_people(self) -> bool:
+        return self.base.shows_people
 
     def transform(self, x: Tensor) -> Tensor:
         return self.base.transform(x)

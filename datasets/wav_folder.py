@@ -52,18 +52,18 @@ class WavFolder(Speech):
     ) -> None:
         self.path = path
         self.table = table
-        self.seconds = seconds  # type: ignore[misc]
+        self.seconds = seconds
         self.holds = holds
         self.called = called
         if holds:
-            self.content = frozenset(holds)  # type: ignore[misc]
+            self.content = frozenset(holds)
 
     @classmethod
     def label_of(cls, changed: dict[str, str]) -> str:  # type: ignore[override]
         return own_label(cls.name, changed, hidden=("table", "holds"))
 
     @cached_property
-    def label(self) -> str:  # type: ignore[override]
+    def label(self) -> str:
         """The kind of data and the name of the folder, but not where it lies."""
         words = {k: str(v) for k, v in self.params().items() if v != self.defaults()[k]}
         return self.label_of(dict(sorted(words.items())))

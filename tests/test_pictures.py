@@ -154,6 +154,7 @@ class Spoken(Digits):
 
     name = "digits"
     kind = "speech"
+    modality = "sound"
 
 
 def test_of_speech_every_second_layer_of_three_examples_is_shown(tmp_path):

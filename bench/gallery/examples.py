@@ -124,7 +124,7 @@ def outliers(evaluator: Evaluator, most: int) -> list[Examples]:
     """Return inputs spread over every outlier source; none shows a person."""
     found = []
     for source in outlier_sources(evaluator.data):
-        split = foreign(evaluator.data, source) if source.kind != "face" else "shows people"
+        split = foreign(evaluator.data, source) if not source.shows_people else "shows people"
         if isinstance(split, Split):
             rows = torch.linspace(0, len(split) - 1, most + 2)[1:-1].long()
             found.append(Examples("outliers", source.name, as_bytes(split.x[rows])))

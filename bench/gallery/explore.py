@@ -69,7 +69,7 @@ def render(**parts: Any) -> str:
 
 def must_be_runnable(method: Method) -> None:
     """Raise before any training where the method has no decoder."""
-    if method.name not in ("decnn", "redecnn"):
+    if not method.decodes:
         raise UsageError(
             f"explore shows what activations decode to, and {method.name} has no decoder; "
             "choose decnn or redecnn"

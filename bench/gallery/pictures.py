@@ -117,7 +117,7 @@ def along(net: Decodable, x: Tensor, layers: Sequence[int]) -> list[Shown]:
 def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
     """A row an input, a column a layer: what each activation decodes to (A.3; speech: F2)."""
     rows, layers = _examples(evaluator), range(len(net.classifier.blocks))
-    if evaluator.data.kind == "speech":
+    if evaluator.data.modality == "sound":
         layers = layers[1::2]
     strips = []
     for x in evaluator.test.floats(rows).to(evaluator.fitter.device):
@@ -208,7 +208,7 @@ def corruptions(evaluator: Evaluator) -> Figure | None:
 
 def _examples(evaluator: Evaluator) -> Tensor:
     """Return the test inputs to decode: the first of each class; of speech, random ones."""
-    if evaluator.data.kind != "speech":
+    if evaluator.data.modality != "sound":
         return examples.one_of_each_class(evaluator.test, ROWS)
     drawn = torch.randperm(len(evaluator.test), generator=generator("shown", evaluator.data.label))
     return drawn[:SPOKEN]
@@ -240,7 +240,7 @@ def _strip(axes: Sequence[Axes], strip: Sequence[Shown], data: Dataset) -> None:
 def picture(axis: Axes, image: Tensor, data: Dataset) -> None:
     """Draw an image (C, H, W) in [0, 1] without axes."""
     values = image.permute(1, 2, 0).squeeze(-1).numpy()
-    colours = "magma" if data.kind == "speech" else "gray"
+    colours = "magma" if data.modality == "sound" else "gray"
     axis.imshow(values, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)

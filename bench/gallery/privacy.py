@@ -9,12 +9,10 @@ from bench import CLONE
 from bench.datasets.base import Dataset
 from bench.errors import UsageError
 
-KIND = "face"
-
 
 def shows_people(data: Dataset) -> bool:
-    """Say whether a data set consists of pictures of privacy."""
-    return data.kind == KIND
+    """Return whether a data set consists of pictures of people."""
+    return data.shows_people
 
 
 def prefix(data: Dataset) -> str:

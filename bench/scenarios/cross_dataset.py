@@ -10,7 +10,7 @@ import torch
 
 from bench import datasets
 from bench.datasets.base import Dataset, Source, Split, View, fingerprint
-from bench.datasets.described import Described, described, versions
+from bench.datasets.described import Described, described, undescribed, versions
 from bench.datasets.errors import DataError
 from bench.datasets.outlier_folder import own_outliers
 from bench.discover import subclasses, unknown
@@ -48,7 +48,7 @@ class CrossDataset(ShiftScenario):
 
     def views(self, evaluator: Evaluator) -> Views:
         views, missing = [], {}
-        for source in self._chosen(evaluator.data):
+        for source in (*self._chosen(evaluator.data), *own_outliers(evaluator.data)):
             outliers = describe(evaluator.data, source)
             if isinstance(outliers, Described):
                 views.append(self._view(source, outliers, evaluator))
@@ -99,6 +99,8 @@ def outlier_sources(data: Dataset) -> tuple[Source, ...]:
 
 def _unfit(data: Dataset, source: type[Source]) -> str:
     """Return why a source cannot be an outlier set of ``data``, or ""."""
+    if source.needs_path:
+        return "it is the user's own, see --outliers"
     if source.modality != data.modality:
         return f"one holds {source.modality}s, the other {data.modality}s"
     common = ", ".join(sorted(source.content & data.content))
@@ -116,13 +118,14 @@ def _at(data: Dataset, cls: type[Source]) -> Source:
 def describe(data: Dataset, source: Source) -> Described | str:
     """Return `foreign` images, described and not read, or why there are none.
 
-    They are read once: while no description of these files, made by this code, is kept.
+    They are read now only if no description of these files, made by this code, is kept.
     """
     read = partial(_read, data, source)
     try:
-        if (identity := source.identity()) is None:  # absent: reading it tries to download it
+        if source.identity() is None:  # absent: reading it tries to download it
             read()
-            identity = source.identity()
+        if (identity := source.identity()) is None:
+            return undescribed(read)
         code = code_digest(*source.code_modules(), *data.code_modules())
         libraries = versions("torch", "numpy", "scikit-learn", "matplotlib", "pillow")
         key = fingerprint(data.version, code, libraries, identity)

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import ClassVar
 
 from bench.datasets.base import Dataset, View, fingerprint
-from bench.datasets.described import Described, described
+from bench.datasets.described import Described, described, undescribed
 from bench.datasets.heldout import HeldOut, holdable
 from bench.datasets.named import Value
 from bench.datasets.speech import WithoutSpeakers
@@ -91,5 +91,7 @@ class Heldout(ShiftScenario):
 @lru_cache(maxsize=4)
 def held_out(data: HeldOut | WithoutSpeakers) -> Described:
     """Return the outliers of a data set with a part held out, described and not read."""
-    key = fingerprint(data.version, code_digest(*data.code_modules()), data.identity())
+    if (identity := data.identity()) is None:
+        return undescribed(data.outliers)
+    key = fingerprint(data.version, code_digest(*data.code_modules()), identity)
     return described(data.store, f"held-out/{data.label}", key, cache(data.outliers))
