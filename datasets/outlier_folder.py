@@ -60,9 +60,6 @@ class OutlierFolder(Outliers):
     def _identity(self) -> tuple[object, ...]:  # type: ignore[override]
         return (*super()._identity(), *self.params().values())
 
-    def files(self) -> Sequence[Path]:
-        return [] if self.where() is None else [Path(self.path).expanduser()]
-
     def is_near(self, data: Source) -> bool:
         return self.near
 
