@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -40,7 +40,9 @@ def render(
     records, problems = load(*folders)
     groups = result_groups(records)
     check_score(groups, score)
-    planned, undrawn, pictures = [], [], iter(())
+    planned: list[Figure] = []
+    undrawn: list[str] = []
+    pictures: Iterator[None] = iter(())
     if figures:
         from bench.report import figures as drawing  # matplotlib takes a second
 
