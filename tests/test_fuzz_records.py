@@ -83,9 +83,7 @@ def full_record():
 
 
 def curve_record():
-    views = [
-        {"view": "fog", "severity": 0.0, "group": "", "tpr": [500] * 51, "outliers": [50] * 20}
-    ]
+    view = {"view": "fog", "severity": 0.0, "group": "", "tpr": [500] * 51, "outliers": [50] * 20}
     return {
         "schema": 1, "method": "m", "dataset": "d", "scenario": "s", "seed": 0, "row": "r",
         "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": views,
