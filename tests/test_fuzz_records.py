@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.report import render
 from bench.store import curves
-from bench.store.records import parsed, read_all
+from bench.store.records import parsed, read, read_all
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 PLACE = Path("toy_digits/cross_dataset/ensemble-s0.json")
@@ -164,4 +164,6 @@ def test_commands_survive_a_damaged_record(tmp_path, path):
 @pytest.mark.timeout(3600)
 def test_commands_survive_every_kind_of_damage_in_every_field(tmp_path):
     for path, kind in CASES:
-        check_commands(tmp_path, path, kind)
+        (tmp_path / "x.json").write_text(damaged(full_record(), path, kind))
+        if read(tmp_path / "x.json"):  # all that is refused takes one way, tried above
+            check_commands(tmp_path, path, kind)
