@@ -86,7 +86,7 @@ def curve_record():
     view = {"view": "fog", "severity": 0.0, "group": "", "tpr": [500] * 51, "outliers": [50] * 20}
     return {
         "schema": 1, "method": "m", "dataset": "d", "scenario": "s", "seed": 0, "row": "r",
-        "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": views,
+        "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": [view],
         "risk": [1] * 50, "reliability": [[1, 2, 3]],
     }  # fmt: skip
 
