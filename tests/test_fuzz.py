@@ -161,6 +161,8 @@ def test_a_damaged_entry_is_healed_or_named_and_never_believed(tmp_path, kind, d
     whole, scenarios = tmp_path / "whole", "clean,adversarial"
     measure(whole, scenarios=scenarios)
     expected, names = numbers(whole), Path("cache") / kind
+    if kind != "predictions":  # nothing else is read where these are there
+        shutil.rmtree(whole / "cache" / "predictions")
     entries = [path.relative_to(whole) for path in sorted((whole / names).rglob("*.pt"))]
     tried, silent = 0, []
     for entry in entries[:2]:
