@@ -11,7 +11,7 @@ import torchvision
 from PIL import Image
 from torchvision.datasets import CelebA as Official
 
-import bench.commands.catalogue
+import bench.commands.inventory
 from bench.datasets import celeba
 from bench.datasets.base import Task
 from bench.datasets.celeba import ATTRIBUTES, CelebA
@@ -215,7 +215,7 @@ def test_jobs_and_views_carry_the_name_of_the_subset(root):
 
 def test_lists_say_what_was_found_and_how_it_is_split(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
-    bench.commands.catalogue.show_data(Store(root))
+    bench.commands.inventory.show_data(Store(root))
     out = capsys.readouterr().out
     assert f"{root}/celeba (celeba-20, split by list_eval_partition.txt)" in out
 
@@ -223,7 +223,7 @@ def test_lists_say_what_was_found_and_how_it_is_split(root, capsys, monkeypatch)
 def test_a_damaged_set_does_not_keep_the_others_from_being_listed(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     (root / "celeba/list_attr_celeba.txt").write_text("20\n")
-    bench.commands.catalogue.show_data(Store(root))
+    bench.commands.inventory.show_data(Store(root))
     out = capsys.readouterr().out
     assert f"{root}/celeba (not usable: celeba: " in out
     assert "photos" in out
