@@ -63,6 +63,9 @@ class OutlierFolder(Outliers):
     def is_near(self, data: Source) -> bool:
         return self.near
 
+    def files(self) -> Sequence[Path]:
+        return [Path(self.path).expanduser()] if self.where() else []
+
     def where(self) -> str | None:
         return self.path if self.path and Path(self.path).expanduser().exists() else None
 
