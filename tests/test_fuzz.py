@@ -27,7 +27,7 @@ from bench.running.plan import make_plan
 from bench.running.run import Settings
 from bench.store.records import read_all
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(6 * 3600)]
+pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(6 * 3600)]
 KILLS = int(os.environ.get("BENCH_FUZZ_KILLS", "40"))
 DRAW = random.Random(int(os.environ.get("BENCH_FUZZ_SEED", "0")))
 
