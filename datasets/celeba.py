@@ -236,8 +236,8 @@ class CelebA(Dataset):
 
     def _partition(self, folder: Path, names: Sequence[str]) -> tuple[Path, np.ndarray]:
         """Return the list that fills all three parts, and the number of each picture's part."""
-        found = [folder / file for file in self.partitions if (folder / file).exists()]
-        for path in found:
+        lists = [folder / file for file in self.partitions if (folder / file).exists()]
+        for path in lists:
             listed, values, _ = self._table(path)
             if values.shape[1] != 1 or not np.isin(values, range(len(PARTS))).all():
                 raise damaged(self.name, path, "rows are not 0, 1 or 2", REPAIR)
@@ -247,7 +247,7 @@ class CelebA(Dataset):
             if len(np.unique(part)) == len(PARTS):
                 return path, part
         raise DataError(
-            f"{self.name}: {found[-1]} leaves a part of train, valid and test empty for these "
+            f"{self.name}: {lists[-1]} leaves a part of train, valid and test empty for these "
             f"{len(names)} pictures. Put a split of them into {folder / self.partitions[1]}"
         )
 

@@ -80,16 +80,16 @@ def picture_files(name: str, root: Path) -> PictureFiles:
     Raises:
         DataError: a picture is no regular file, or cannot be looked at.
     """
-    found = []
+    pictures = []
     try:
         for relative, entry in _pictures(root, ""):
             about = entry.stat()
             if not stat.S_ISREG(about.st_mode):
                 raise DataError(f"{name}: {entry.path} is no regular file; delete it")
-            found.append((relative, (about.st_size, about.st_mtime_ns)))
+            pictures.append((relative, (about.st_size, about.st_mtime_ns)))
     except OSError as error:
         raise DataError(f"{name}: {error.filename} cannot be read ({error.strerror})") from error
-    names, stamps = zip(*sorted(found), strict=True) if found else ((), ())
+    names, stamps = zip(*sorted(pictures), strict=True) if pictures else ((), ())
     return PictureFiles(root, names, stamps)
 
 
@@ -152,8 +152,8 @@ def decode(paths: Sequence[Path], size: int, channels: int) -> Decoded:
         work: Callable[..., list[dict[int, str]]] = Parallel(
             n_jobs=os.cpu_count() or 1, backend="threading"
         )
-        found = work(delayed(batch)(group) for group in groups)
-    return Decoded(torch.from_numpy(x), {i: why for bad in found for i, why in bad.items()})
+        reasons = work(delayed(batch)(group) for group in groups)
+    return Decoded(torch.from_numpy(x), {i: why for bad in reasons for i, why in bad.items()})
 
 
 def _read(path: Path, size: int, channels: int) -> np.ndarray:
@@ -209,8 +209,8 @@ def unpacked(name: str, archive: Path, store: Store) -> Path:
     if total > LARGEST_ARCHIVE:
         raise DataError(f"{name}: {archive} unpacks to {total / 2**30:.0f} GiB; unpack it yourself")
     about = archive.stat()
-    mark = fingerprint(archive.name, about.st_size, about.st_mtime_ns)
-    folder = unpack_zip(name, archive, store.root / "unpacked" / f"{archive.stem}-{mark}", hint)
+    digest = fingerprint(archive.name, about.st_size, about.st_mtime_ns)
+    folder = unpack_zip(name, archive, store.root / "unpacked" / f"{archive.stem}-{digest}", hint)
     while len(inside := subfolders(folder)) == 1 and subfolders(inside[0]):
         folder = inside[0]  # packed with the folder itself
     return folder

@@ -126,7 +126,7 @@ class OwnData(Dataset):
 
     @property
     def task(self) -> Task:  # type: ignore[override]
-        """One target with the classes found; without a path there are none yet."""
+        """One target with the classes of the data; without a path there are none yet."""
         if not self.path:
             return Task((1, 1, 1), ("class",), ())
         return Task(self.shape, ("class",), self.labels.classes)
@@ -189,15 +189,15 @@ class OwnData(Dataset):
 
     def _part(self, x: Tensor, rows: Tensor) -> Split:
         x, y = x[rows], self.labels.y[rows, None]
-        mark = fingerprint(self.name, self.version, *self.task.classes, x, y)
-        return Split(x, y, self.task, mark)
+        digest = fingerprint(self.name, self.version, *self.task.classes, x, y)
+        return Split(x, y, self.task, digest)
 
     def _check(self, labels: Labels) -> None:
         """Raise if there is nothing to learn: one class, a class without training inputs."""
         where, known = f"{self.name}: {self.path}", len(labels.classes)
         if known < 2:
-            found = f"one class alone ('{labels.classes[0]}')" if known else "no class"
-            raise DataError(f"{where} has {found}; a classifier needs two or more")
+            classes = f"one class alone ('{labels.classes[0]}')" if known else "no class"
+            raise DataError(f"{where} has {classes}; a classifier needs two or more")
         train = labels.y[labels.rows("train")]
         counts = train.bincount(minlength=known).tolist()
         cut = sorted({"val", "test"} - {*labels.parts})

@@ -123,9 +123,9 @@ class WavFolder(Speech):
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"{self.name}: {table} cannot be read ({reason})") from error
         if not rows or not {"file", "label"} <= rows[0].keys():
-            found = ", ".join(rows[0]) if rows else "no line"
+            columns = ", ".join(rows[0]) if rows else "no line"
             raise DataError(
-                f"{self.name}: {table} lacks the columns file and label; it has {found}"
+                f"{self.name}: {table} lacks the columns file and label; it has {columns}"
             )
         for number, row in enumerate(rows, start=2):
             self._check(table, number, row)
@@ -198,5 +198,5 @@ class WavFolder(Speech):
 def _taken(whole: Split, rows: torch.Tensor) -> Split:
     x, y = whole.x[rows], whole.y[rows]
     who = None if whole.attributes is None else whole.attributes[rows]
-    mark = fingerprint(whole.fingerprint, rows)
-    return Split(x, y, whole.task, mark, who, whole.attribute_names)
+    digest = fingerprint(whole.fingerprint, rows)
+    return Split(x, y, whole.task, digest, who, whole.attribute_names)

@@ -160,7 +160,7 @@ def test_commands_survive_a_damaged_record(tmp_path, path):
         check_commands(tmp_path, path, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_commands_survive_every_kind_of_damage_in_every_field(tmp_path):
     for path, kind in CASES:

@@ -1,4 +1,4 @@
-"""Inputs changed on purpose, by little, to be misread."""
+"""Inputs changed slightly to be misclassified: adversarial examples."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ class Adversarial(ShiftScenario):
     def views(self, evaluator: Evaluator) -> Views:
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
         victims = {"fgsm": evaluator, "fgsm_transfer": evaluator.reference("standard")}
-        found = [
+        views = [
             self._view(name, victim, rows, eps)
             for name, victim in victims.items()
             for eps in self.eps
         ]
-        return Views(found, {})
+        return Views(views, {})
 
     def _view(self, name: str, victim: Evaluator, rows: Tensor, eps: float) -> View:
-        test, mark = victim.test, self._key(victim, rows).digest
+        test, attack = victim.test, self._key(victim, rows).digest
 
         def load() -> Tensor:
             x = test.floats(rows).contiguous()
             return perturbed(x, self._direction(victim, rows), eps)
 
-        return View(name, fingerprint(mark, eps), len(rows), load, test.y[rows], eps)
+        return View(name, fingerprint(attack, eps), len(rows), load, test.y[rows], eps)
 
     def _key(self, victim: Evaluator, rows: Tensor) -> Key:
         spec = {

@@ -55,16 +55,16 @@ class Corruption(ShiftScenario):
         path = data.store.find(f"mnist_c/{name}/test_images.npy")
         if path is None or data.name != "mnist":
             code = code_digest("bench.datasets.corruptions")
-            mark = fingerprint(test.fingerprint, name, code, libraries())
+            digest = fingerprint(test.fingerprint, name, code, libraries())
             make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
             group = ""
         else:
             official = mnist_c(data.store, path, test)
-            mark, group = official.fingerprint, "mnist_c"
+            digest, group = official.fingerprint, "mnist_c"
             make = lambda: official.load().x  # noqa: E731
         return View(
-            name, fingerprint(mark, rows), len(rows),
-            lambda: corrupted(data, name, mark, make)[rows], test.y[rows], group=group,
+            name, fingerprint(digest, rows), len(rows),
+            lambda: corrupted(data, name, digest, make)[rows], test.y[rows], group=group,
         )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def libraries() -> str:
     return " ".join(f"{name} {version(name).split('+')[0]}" for name in LIBRARIES)
 
 
-def corrupted(data: Dataset, name: str, mark: str, make: Callable[[], Tensor]) -> Tensor:
+def corrupted(data: Dataset, name: str, digest: str, make: Callable[[], Tensor]) -> Tensor:
     """Return the whole corrupted test part, computed once and kept, as bytes (N, C, H, W)."""
-    key = fingerprint(mark, data.identity(), code_digest(*data.code_modules()))
+    key = fingerprint(digest, data.identity(), code_digest(*data.code_modules()))
     return data.store.kept(f"corrupted/{data.label}-{name}", key, lambda: data.transform(make()))

@@ -31,7 +31,7 @@ class Heldout(ShiftScenario):
     Args:
         hold: attributes or classes, each held out in turn. "usual" stands for the paper's three
             attributes of faces, and elsewhere for every class or attribute.
-        most: how many of the usual ones.
+        most: largest number of attributes or classes that "usual" stands for.
     """
 
     name = "heldout"
@@ -84,8 +84,8 @@ class Heldout(ShiftScenario):
             raise TypeError(f"{data.label} has nothing held out")
         outliers = held_out(data)
         rows = self.drawn(outliers.n, len(evaluator.test), data.name, self.name)
-        mark = fingerprint(outliers.fingerprint, rows)
-        return Views([View(data.what, mark, len(rows), lambda: outliers.load().x[rows])], {})
+        digest = fingerprint(outliers.fingerprint, rows)
+        return Views([View(data.what, digest, len(rows), lambda: outliers.load().x[rows])], {})
 
 
 @lru_cache(maxsize=4)

@@ -59,6 +59,6 @@ class Speaker(ShiftScenario):
             raise TypeError(f"{data.label} has no speakers held out")
         outliers, y = held_out(data), data.outlier_labels()
         rows = self.drawn(outliers.n, len(evaluator.test), data.name, self.name)
-        mark = fingerprint(outliers.fingerprint, rows)
+        digest = fingerprint(outliers.fingerprint, rows)
         name = "+".join(data.who)
-        return Views([View(name, mark, len(rows), lambda: outliers.load().x[rows], y[rows])], {})
+        return Views([View(name, digest, len(rows), lambda: outliers.load().x[rows], y[rows])], {})

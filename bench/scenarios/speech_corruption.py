@@ -51,13 +51,13 @@ class SpeechCorruption(ShiftScenario):
     def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
         data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
         code = code_digest("bench.datasets.speech_corruptions")
-        mark = fingerprint(test.fingerprint, name, level, code, libraries())
+        digest = fingerprint(test.fingerprint, name, level, code, libraries())
 
         def load() -> Tensor:
             make = lambda: corrupt(name, level, data.raw("test").x, data.name)  # noqa: E731
-            return corrupted(data, f"{name}-{level}", mark, make)[rows]
+            return corrupted(data, f"{name}-{level}", digest, make)[rows]
 
         strength = f"{levels.strengths[level - 1]:g} {levels.unit}"
         return View(
-            name, fingerprint(mark, rows), len(rows), load, test.y[rows], float(level), strength
+            name, fingerprint(digest, rows), len(rows), load, test.y[rows], float(level), strength
         )
