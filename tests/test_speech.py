@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
-from bench.commands.catalogue import show_data
+from bench.commands.inventory import show_data
 from bench.datasets import speech, waves
 from bench.datasets.base import generator
 from bench.datasets.digits import Digits
