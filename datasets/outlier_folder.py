@@ -60,11 +60,11 @@ class OutlierFolder(Outliers):
     def _identity(self) -> tuple[object, ...]:  # type: ignore[override]
         return (*super()._identity(), *self.params().values())
 
-    def files(self) -> Sequence[Path]:
-        return [] if self.where() is None else [Path(self.path).expanduser()]
-
     def is_near(self, data: Source) -> bool:
         return self.near
+
+    def files(self) -> Sequence[Path]:
+        return [Path(self.path).expanduser()] if self.where() else []
 
     def where(self) -> str | None:
         return self.path if self.path and Path(self.path).expanduser().exists() else None

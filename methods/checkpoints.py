@@ -186,6 +186,8 @@ def load_program(path: Path) -> nn.Module:
 class Program(nn.Module):
     """An exported program, which has no layers to hook, and the input of its last linear map."""
 
+    graph: fx.GraphModule
+
     def __init__(self, graph: nn.Module) -> None:
         super().__init__()
         if not isinstance(graph, fx.GraphModule):

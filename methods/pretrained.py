@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -127,14 +127,17 @@ class Pretrained(Method):
         return torch.stack(logits, dim=1).softmax(-1)
 
     def logits_and_features(self, x: Tensor) -> Outputs:
-        return self.fitted(self.nets)[0].outputs(x)
+        return self._first().outputs(x)
+
+    def _first(self) -> Given:
+        return cast(Given, self.fitted(self.nets)[0])
 
     def state(self) -> State:
         """Return nothing where weights are read from files, whose bytes are part of the key."""
-        nets = self.fitted(self.nets)
+        tensors = self._first().net.state_dict()
         if self.weights:
             return {}
-        return {"net": {k: v.detach().cpu().clone() for k, v in nets[0].net.state_dict().items()}}
+        return {"net": {name: t.detach().cpu().clone() for name, t in tensors.items()}}
 
     def load_state(self, state: State, task: Task) -> Self:
         nets = self._built(task)

@@ -154,7 +154,8 @@ def _watch(layer: nn.Module, seen: list[Tensor], *, output: bool) -> RemovableHa
 
 def _dropped(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """Drop features by one mask for the whole batch: a sample is one classifier."""
-    mask = MASKS[type(layer)](torch.ones_like(inputs[0][:1]), layer.p, True)  # type: ignore[arg-type]
+    drop = MASKS[type(layer)]  # type: ignore[index]
+    mask = drop(torch.ones_like(inputs[0][:1]), layer.p, True)  # type: ignore[arg-type]
     return inputs[0] * mask
 
 

@@ -5,140 +5,20 @@ import shutil
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
-from click.testing import CliRunner
 from PIL import Image
 
-import bench.fitting.evaluator
-from bench.cli import main
-from bench.metrics import calibration, detection
 from bench.report import style
 from bench.report.figures import belonging, draw_all, single_inputs, write_gallery
 from bench.report.frames import boards, load
 from bench.report.leaderboard import leaderboard
 from bench.report.plots import Material, answers, cost, heatmap, ranks, shift, sweep
-from bench.running import curves
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 MC = "mc_dropout:rate=0.1"
 FAST = ["run", "--methods", "chance,standard,mc_dropout", "--preset", "smoke", "--seeds", "0",
         "--scenarios", "clean,cross_dataset,cost"]  # fmt: skip
-
-
-# Curves
-
-
-def random(n, seed, shift=0.0, levels=7):
-    draw = torch.Generator().manual_seed(seed)
-    return ((torch.randn(n, generator=draw).double() + shift) * levels).round()  # with ties
-
-
-@pytest.mark.parametrize("levels", [1, 3, 1000])
-def test_the_area_under_the_curve_is_the_auroc(levels):
-    known, unknown = random(1000, 0, levels=levels), random(700, 1, 0.8, levels=levels)
-    found = curves.true_alarms(known, unknown)
-    assert (found[0], found[-1]) == (pytest.approx(0, abs=0.1), 1)
-    assert np.trapezoid(found, dx=1 / curves.POINTS) == pytest.approx(
-        detection.auroc(known, unknown), abs=0.005
-    )
-
-
-def test_a_constant_score_draws_the_diagonal_and_a_perfect_one_the_corner():
-    same = torch.zeros(30).double()
-    assert curves.true_alarms(same, same) == pytest.approx(np.linspace(0, 1, 51))
-    assert curves.true_alarms(same, same + 1) == pytest.approx(np.ones(51))
-
-
-def test_risk_is_the_error_of_the_most_certain():
-    unsure, wrong = torch.arange(100).double(), (torch.arange(100) >= 90).double()
-    found = curves.risks(unsure[torch.randperm(100)].sort().values, wrong)
-    assert found[44] == 0  # coverage 90 %
-    assert found[-1] == pytest.approx(0.1)
-    assert found[46] == pytest.approx(4 / 94)
-    tied = curves.risks(torch.zeros(100).double(), wrong)
-    assert torch.allclose(tied, torch.full((50,), 0.1).double())  # any order is as likely
-
-
-def test_reliability_holds_the_calibration_error():
-    probs = torch.rand(500, 1, 4, generator=torch.Generator().manual_seed(0)).softmax(-1) ** 2
-    probs = probs / probs.sum(-1, keepdim=True)
-    y = torch.randint(4, (500, 1), generator=torch.Generator().manual_seed(1))
-    ((confidence, right),) = calibration.answers(probs, y)
-    bins = curves.reliability(confidence, right)
-    gap = sum(n * abs(sure - accurate) / 1000 for n, sure, accurate in bins) / 500
-    assert gap == pytest.approx(calibration.ece(probs, y), abs=2e-3)
-
-
-def test_a_histogram_holds_every_input_and_the_largest_value():
-    found = curves.histogram(torch.tensor([0.0, 0.1, 0.5, 2.0]).double(), 2.0)
-    assert (found[0], found[1], found[5], found[-1]) == (250, 250, 250, 250)
-    assert sum(found) == 1000
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("measured")
-    run(folder)
-    return folder
-
-
-def run(folder):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "bench.commands.summary.draw", lambda results: []
-        )  # no report: it takes seconds
-        done = CliRunner().invoke(main, [*FAST, "--results", str(folder)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_text() for p in folder.rglob("*.json")}
-
-
-def test_a_run_leaves_curves_that_agree_with_its_rows(measured):
-    for method in ("chance", "standard", "mc_dropout"):
-        place = f"digits/cross_dataset/{method}-s0.json"
-        rows = json.loads((measured / "rows" / place).read_text())
-        found = json.loads((measured / "curves" / place).read_text())
-        aurocs = {
-            row["view"]: row["metrics"]["auroc"]
-            for row in rows["rows"]
-            if row["score"] == rows["score"]
-        }
-        assert (found["row"], found["score"]) == (rows["key"], rows["score"])
-        for view in found["views"]:
-            area = np.trapezoid(view["tpr"], dx=1 / 50) / 1000
-            assert area == pytest.approx(aurocs[view["view"]], abs=0.01)
-        clean = json.loads((measured / "curves" / f"digits/clean/{method}-s0.json").read_text())
-        judged = json.loads((measured / "rows" / f"digits/clean/{method}-s0.json").read_text())
-        accuracy = next(
-            r["metrics"]["accuracy"] for r in judged["rows"] if r["score"] == judged["answer"]
-        )
-        assert clean["risk"][-1] / 1e5 == pytest.approx(1 - accuracy, abs=1e-4)
-    assert not (measured / "curves" / "digits" / "cost").exists()
-    assert (measured / "curves" / "digits" / "clean" / "chance-s0.json").stat().st_size < 2000
-
-
-def test_lost_curves_come_back_from_what_was_predicted(measured, tmp_path, monkeypatch):
-    folder = shutil.copytree(measured, tmp_path / "r")
-    before = contents(folder / "curves"), contents(folder / "rows")
-    shutil.rmtree(folder / "curves")
-    monkeypatch.setattr(bench.fitting.evaluator, "run_network", None)  # to call it would fail
-    assert "0 scenarios measured, 0 failed" in run(folder)
-    assert (contents(folder / "curves"), contents(folder / "rows")) == before
-
-
-def test_nothing_is_fitted_for_a_curve(measured, tmp_path, monkeypatch):
-    folder = shutil.copytree(measured, tmp_path / "r")
-    for name in ("curves", "cache"):
-        shutil.rmtree(folder / name)
-    monkeypatch.setattr(bench.fitting.evaluator, "run_network", None)
-    assert "0 scenarios measured, 0 failed" in run(folder)
-    assert not (folder / "curves").exists()
 
 
 # Figures

@@ -83,12 +83,10 @@ def full_record():
 
 
 def curve_record():
-    views = [
-        {"view": "fog", "severity": 0.0, "group": "", "tpr": [500] * 51, "outliers": [50] * 20}
-    ]
+    view = {"view": "fog", "severity": 0.0, "group": "", "tpr": [500] * 51, "outliers": [50] * 20}
     return {
         "schema": 1, "method": "m", "dataset": "d", "scenario": "s", "seed": 0, "row": "r",
-        "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": views,
+        "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": [view],
         "risk": [1] * 50, "reliability": [[1, 2, 3]],
     }  # fmt: skip
 
@@ -162,7 +160,7 @@ def test_commands_survive_a_damaged_record(tmp_path, path):
         check_commands(tmp_path, path, kind)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.timeout(3600)
 def test_commands_survive_every_kind_of_damage_in_every_field(tmp_path):
     for path, kind in CASES:

@@ -10,6 +10,7 @@ import torch
 
 import bench
 from bench import plugins
+from bench.errors import BenchError
 from bench.metrics import classification, detection, registry, selective
 from bench.metrics.detection import Ranking
 from bench.metrics.registry import declared, metric, of_kind, spec_of, specs
@@ -68,6 +69,7 @@ def test_specs_need_neither_torch_nor_what_computes_metrics():
 def plug_in(monkeypatch):
     """A module of a user's own, with one metric of each kind."""
     module = ModuleType("my_metrics")
+    module.__file__ = "my_metrics.py"
     exec(
         """
 from bench.metrics import metric
@@ -103,7 +105,7 @@ def test_a_metric_in_a_file_of_ones_own_is_measured_with_the_others():
 
 def test_two_metrics_of_one_name_are_an_error(plug_in):
     plug_in.again = declared("auroc", "another", kind="other")
-    with pytest.raises(ValueError, match=r"two metrics are named 'auroc', in .* and my_metrics"):
+    with pytest.raises(BenchError, match=r"two metrics are named 'auroc': .* and my_metrics.py"):
         specs()
 
 

@@ -74,7 +74,7 @@ def show(words: Sequence[str]) -> None:
 
 
 def load() -> list[Entry]:
-    """Return every entry: those kept, if no file changed since, else those found now."""
+    """Return every entry: from the copy if no file changed since, else from the classes."""
     path, digest = _place(), _digest()
     with suppress(OSError, msgspec.MsgspecError):
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
@@ -82,12 +82,12 @@ def load() -> list[Entry]:
             return kept.entries
     from bench.commands.inventory import entries
 
-    found = entries()
+    current = entries()
     if digest and not plugins.problems():
         with suppress(OSError):  # a folder that cannot be written to only costs time
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode(_Kept(digest, found)))
-    return found
+            path.write_bytes(msgspec.json.encode(_Kept(digest, current)))
+    return current
 
 
 def _place() -> Path:

@@ -70,8 +70,8 @@ def few(name: str, store: Store) -> Splits:
 
 def _first(split: Split, n: int) -> Split:
     attributes = None if split.attributes is None else split.attributes[:n]
-    mark = f"{split.fingerprint}-{n}"
-    return replace(split, x=split.x[:n], y=split.y[:n], fingerprint=mark, attributes=attributes)
+    digest = f"{split.fingerprint}-{n}"
+    return replace(split, x=split.x[:n], y=split.y[:n], fingerprint=digest, attributes=attributes)
 
 
 class Trial:

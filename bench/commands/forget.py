@@ -90,12 +90,12 @@ def _cached(
 
 def _closure(fits: Mapping[str, _Entry], records: Iterable[Record]) -> set[str]:
     """Return the digests of the fits that records were made with, prerequisites included."""
-    found: set[str] = set()
-    open_ = {d for d, fit in fits.items() if any(fit.made(record) for record in records)}
-    while open_:
-        found |= open_
-        open_ = {n for digest in open_ for n in fits[digest].needs() if n in fits} - found
-    return found
+    reached: set[str] = set()
+    ahead = {d for d, fit in fits.items() if any(fit.made(record) for record in records)}
+    while ahead:
+        reached |= ahead
+        ahead = {n for digest in ahead for n in fits[digest].needs() if n in fits} - reached
+    return reached
 
 
 def _entries(cache: Path) -> Iterable[_Entry]:

@@ -36,10 +36,10 @@ def entries() -> list[Entry]:
         "sources": subclasses(datasets, Source),
         "scenarios": subclasses(bench.scenarios, Scenario),
     }
-    found = [_named(kind, cls) for kind, known in rooms.items() for cls in known.values()]
-    found += [_score(score) for score in all_scores().values()]
-    found += [_metric(metric) for metric in registry.metrics().values()]
-    return found + [Entry("presets", name, text) for name, text in PRESETS.items()]
+    listed = [_named(kind, cls) for kind, known in rooms.items() for cls in known.values()]
+    listed += [_score(score) for score in all_scores().values()]
+    listed += [_metric(metric) for metric in registry.metrics().values()]
+    return listed + [Entry("presets", name, text) for name, text in PRESETS.items()]
 
 
 def _named(kind: str, cls: type[Named]) -> Entry:

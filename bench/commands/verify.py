@@ -27,7 +27,7 @@ class Sample(NamedTuple):
 
     mean: float
     variance: float
-    count: int
+    n: int
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Sample:
@@ -112,8 +112,8 @@ def _verdict(
     beyond = unknown = 0
     for places in views.values():
         pairs = [[Sample.of([*side[p].values()]) for side in (mine, other)] for p in places]
-        freedom = sum(s.count - 1 for pair in pairs for s in pair)
-        squares = [sum(s.variance * (s.count - 1) for s in pair) for pair in pairs]
+        freedom = sum(s.n - 1 for pair in pairs for s in pair)
+        squares = [sum(s.variance * (s.n - 1) for s in pair) for pair in pairs]
         for place, pair, own in zip(places, pairs, squares, strict=True):
             if gaps[place] <= SAME:
                 continue
@@ -122,7 +122,7 @@ def _verdict(
                 continue
             quantile = t_quantile(1 - LEVEL / 2 / len(gaps), freedom)
             # One method may vary more than the others of its view: the larger of both holds.
-            spread = max(sum(squares) / freedom, own / max(sum(s.count - 1 for s in pair), 1))
+            spread = max(sum(squares) / freedom, own / max(sum(s.n - 1 for s in pair), 1))
             beyond += gaps[place] > quantile * np.sqrt(spread * errors[place]) + SAME
     said = [f"{beyond} beyond what seeds explain"] if beyond else []
     said += [f"of {unknown} nothing can be said: no spread over seeds"] if unknown else []

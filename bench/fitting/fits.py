@@ -262,9 +262,10 @@ def _groups(method: Method, keys: Mapping[int, Key]) -> list[list[int]]:
 
 def _duration(seconds: object) -> float:
     """Return a kept number of seconds, or raise a ValueError if it can be none."""
-    if type(seconds) not in (int, float) or not 0 <= float(seconds) < math.inf:
+    sound = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not (sound and 0 <= seconds < math.inf):  # type: ignore[operator]
         raise ValueError(f"{seconds!r} is no number of seconds")
-    return float(seconds)
+    return float(seconds)  # type: ignore[arg-type]
 
 
 def _name(method: Method, seed: int) -> str:

@@ -69,8 +69,10 @@ def check_pass(logits: Tensor | None, features: Tensor | None, n: int, task: Tas
     """Check logits (N, T, K) and features (N, F) of one deterministic pass over ``n`` inputs.
 
     Raises:
-        ValueError: a shape is wrong, or a number is not finite; says how many.
+        ValueError: one is there without the other, a shape is wrong, or a number is not finite.
     """
+    if (logits is None) != (features is None):
+        raise ValueError("logits without features, or features without logits")
     if logits is not None:
         _must_be_finite("logits", logits, (n, len(task.targets), len(task.classes)))
     if features is not None:

@@ -1,6 +1,7 @@
-"""Inputs to look at: a few of the test part, changed in every way we measure, and a few foreign.
+"""Inputs to look at: a few test inputs under every shift that is measured, and a few outliers.
 
-None is chosen by what looks well: the first of each class, the first mistakes, the first outliers.
+None is chosen by its looks: they are the first of each class, the first mistakes, the first
+outliers.
 """
 
 from __future__ import annotations
@@ -44,9 +45,8 @@ class Examples:
 
     @property
     def view(self) -> View:
-        """These inputs as a view that a evaluator can predict."""
-        mark = fingerprint("examples", self.x)
-        return View(self.name, mark, len(self.x), lambda: self.x, self.y)
+        """These inputs as a view that an evaluator can predict."""
+        return View(self.name, fingerprint("examples", self.x), len(self.x), lambda: self.x, self.y)
 
 
 def one_of_each_class(test: Split, most: int) -> Tensor:
@@ -66,16 +66,16 @@ def clean(test: Split, rows: Tensor, group: str = "clean") -> Examples:
 
 
 def mistakes(evaluator: Evaluator, most: int) -> Examples:
-    """Return the first test inputs that the method's answer gets wrong, at the first target."""
-    said = answer(evaluator, evaluator.predict(evaluator.clean))
-    wrong = said[:, 0].argmax(-1) != evaluator.test.y[:, 0]
+    """Return the first test inputs whose point prediction is wrong for the first target."""
+    probs = point_prediction(evaluator, evaluator.predict(evaluator.clean))
+    wrong = probs[:, 0].argmax(-1) != evaluator.test.y[:, 0]
     return clean(evaluator.test, wrong.nonzero()[:most, 0], "mistakes")
 
 
-def answer(evaluator: Evaluator, said: Prediction) -> Tensor:
-    """Return the probabilities (N, T, K) that are a method's answer, float64."""
-    single = said.by_single if evaluator.method.point_prediction == "single" else None
-    return said.by_samples if single is None else single
+def point_prediction(evaluator: Evaluator, prediction: Prediction) -> Tensor:
+    """Return the probabilities (N, T, K) of the method's point prediction, float64."""
+    single = prediction.by_single if evaluator.method.point_prediction == "single" else None
+    return prediction.by_samples if single is None else single
 
 
 def headline(evaluator: Evaluator) -> Score:
@@ -122,10 +122,10 @@ def adversarial(evaluator: Evaluator, rows: Tensor, strengths: tuple[float, ...]
 
 def outliers(evaluator: Evaluator, most: int) -> list[Examples]:
     """Return inputs spread over every outlier source; none shows a person."""
-    found = []
+    groups = []
     for source in outlier_sources(evaluator.data):
         split = foreign(evaluator.data, source) if not source.shows_people else "shows people"
         if isinstance(split, Split):
             rows = torch.linspace(0, len(split) - 1, most + 2)[1:-1].long()
-            found.append(Examples("outliers", source.name, as_bytes(split.x[rows])))
-    return found
+            groups.append(Examples("outliers", source.name, as_bytes(split.x[rows])))
+    return groups

@@ -21,7 +21,7 @@ from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.gallery import examples, privacy
-from bench.gallery.examples import Examples, answer, headline
+from bench.gallery.examples import Examples, headline, point_prediction
 from bench.methods.backbones.mlp import Block
 from bench.methods.base import Method
 from bench.methods.nets import ACTIVATIONS, Classifier, Decodable
@@ -153,14 +153,14 @@ def chosen(evaluator: Evaluator) -> list[Examples]:
     """Return the inputs of the page: clean, mistaken, changed in every way, and foreign."""
     firsts = examples.one_of_each_class(evaluator.test, CLASSES)
     changed = firsts[:CHANGED]
-    found = [
+    groups = [
         examples.clean(evaluator.test, firsts),
         examples.mistakes(evaluator, CLASSES),
         *examples.corrupted(evaluator, changed, CORRUPTIONS),
         *examples.adversarial(evaluator, changed, STRENGTHS),
         *examples.outliers(evaluator, FOREIGN),
     ]
-    return [s for s in found if len(s.x)]
+    return [group for group in groups if len(group.x)]
 
 
 def pixels(shown: Sequence[Examples]) -> str:
@@ -169,7 +169,7 @@ def pixels(shown: Sequence[Examples]) -> str:
 
 
 def about(evaluator: Evaluator, shown: Sequence[Examples], preset: str) -> dict[str, Any]:
-    """Return everything the page says of the method, the data and each input."""
+    """Return all facts of the page: of the method, the data and each input."""
     task, method = evaluator.data.task, evaluator.method
     return {
         "method": evaluator.label,
@@ -190,25 +190,29 @@ def about(evaluator: Evaluator, shown: Sequence[Examples], preset: str) -> dict[
 
 
 def _accuracy(evaluator: Evaluator) -> float:
-    said = answer(evaluator, evaluator.predict(evaluator.clean))
-    return float((said.argmax(-1) == evaluator.test.y).double().mean())
+    probs = point_prediction(evaluator, evaluator.predict(evaluator.clean))
+    return float((probs.argmax(-1) == evaluator.test.y).double().mean())
 
 
 def _inputs(evaluator: Evaluator, shown: Sequence[Examples]) -> Iterator[dict[str, Any]]:
-    """Yield each input: what it is, what the benchmark says of it, and how unusual that is."""
+    """Yield each input with its label, probabilities and score.
+
+    ``above`` is the share of clean test inputs with a lower score.
+    """
     score = headline(evaluator)
-    usual = scored(score, evaluator.predict(evaluator.clean)).sort().values
+    clean = scored(score, evaluator.predict(evaluator.clean)).sort().values
     for group in shown:
-        said = evaluator.predict(group.view)
-        probs, unsure = answer(evaluator, said), scored(score, said)
-        below = torch.searchsorted(usual, unsure) / len(usual)
+        prediction = evaluator.predict(group.view)
+        probs = point_prediction(evaluator, prediction)
+        uncertainty = scored(score, prediction)
+        below = torch.searchsorted(clean, uncertainty) / len(clean)
         for i in range(len(group.x)):
             yield {
                 "group": group.group,
                 "name": group.name,
                 "label": None if group.y is None else group.y[i].tolist(),
                 "row": None if group.rows is None else int(group.rows[i]),
-                "score": round(float(unsure[i]), 4),
+                "score": round(float(uncertainty[i]), 4),
                 "above": round(float(below[i]), 4),
                 "probs": np.round(probs[i].flatten().numpy(), 5).tolist(),
             }

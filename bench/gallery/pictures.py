@@ -1,4 +1,4 @@
-"""``bench draw``: decoded activations, paths, the surest and the least sure inputs, corruptions.
+"""``bench draw``: decoded activations, paths, the most and least certain inputs, corruptions.
 
 Pictures of single inputs, from cached fits and predictions; `bench.report` draws the numbers.
 """
@@ -16,7 +16,7 @@ from bench.datasets.base import Dataset, as_floats, generator
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.gallery import examples, privacy
-from bench.gallery.examples import answer, headline
+from bench.gallery.examples import headline, point_prediction
 from bench.methods.base import Method
 from bench.methods.nets import Decodable
 from bench.report import style
@@ -38,7 +38,7 @@ SAME, OTHER = "#0065a3", "#b84a00"  # the class that f gives the input itself, o
 
 
 class Shown(NamedTuple):
-    """A picture and what the network says of it: image (C, H, W), probabilities (T, K)."""
+    """An image (C, H, W) and the probabilities (T, K) that the network gives it."""
 
     image: Tensor
     probs: Tensor
@@ -62,7 +62,7 @@ def draw(jobs: Sequence[Job], settings: Settings, console: Console, folder: Path
 
 
 def _drawn(evaluator: Evaluator, folder: Path, seen: set[str]) -> Iterator[Path]:
-    """Write the figures of one evaluator, and those of its data set the first time it comes."""
+    """Write the figures of one evaluator, and those of its data set once."""
     if evaluator.data.label not in seen:
         seen.add(evaluator.data.label)
         figure = corruptions(evaluator)
@@ -73,9 +73,9 @@ def _drawn(evaluator: Evaluator, folder: Path, seen: set[str]) -> Iterator[Path]
 
 
 def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of one fitted method, by what they show."""
-    if (found := uncertain(evaluator)) is not None:
-        yield "uncertain", found
+    """Yield each figure of one fitted method with its kind."""
+    if (figure := uncertain(evaluator)) is not None:
+        yield "uncertain", figure
     net = decodable(evaluator.fitted().method)
     if net is not None:
         yield "decoded", decoded(evaluator, net)
@@ -96,7 +96,7 @@ def decodings(net: Decodable, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def read(net: Decodable, images: Tensor) -> list[Shown]:
-    """Return images (n, C, H, W) with what f says of each."""
+    """Return images (n, C, H, W) with the probabilities that f gives each."""
     probs = net.classifier(images).softmax(-1)
     return [Shown(i.cpu(), p.cpu()) for i, p in zip(images, probs, strict=True)]
 
@@ -115,7 +115,7 @@ def along(net: Decodable, x: Tensor, layers: Sequence[int]) -> list[Shown]:
 
 
 def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
-    """A row an input, a column a layer: what each activation decodes to (A.3; speech: F2)."""
+    """Decodings g(h_l), a row for each input and a column for each layer (A.3; speech: F2)."""
     rows, layers = _examples(evaluator), range(len(net.classifier.blocks))
     if evaluator.data.modality == "sound":
         layers = layers[1::2]
@@ -134,7 +134,7 @@ def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
 
 def path(evaluator: Evaluator, net: Decodable) -> Figure:
     """One input decoded layer by layer, and below it a path of decodings of decodings (F1)."""
-    data, x = evaluator.data, _telling(evaluator)
+    data, x = evaluator.data, _uncertain_and_right(evaluator)
     blocks = len(net.classifier.blocks)
     depth = min(getattr(evaluator.method, "depth", blocks), blocks)
     layers = torch.randint(blocks, (depth,), generator=generator("path", data.label))
@@ -152,49 +152,52 @@ def path(evaluator: Evaluator, net: Decodable) -> Figure:
     return figure
 
 
-def _telling(evaluator: Evaluator) -> Tensor:
-    """Return the test input (C, H, W) that is answered rightly and yet most unsure."""
-    said = evaluator.predict(evaluator.clean)
-    right = (answer(evaluator, said).argmax(-1) == evaluator.test.y).double().mean(-1)
-    unsure = scored(headline(evaluator), said).masked_fill(right < right.max(), -torch.inf)
-    return evaluator.test.floats(unsure.argmax()[None]).to(evaluator.fitter.device)[0]
+def _uncertain_and_right(evaluator: Evaluator) -> Tensor:
+    """Return the test input (C, H, W) of highest uncertainty among those predicted rightly."""
+    prediction = evaluator.predict(evaluator.clean)
+    classes = point_prediction(evaluator, prediction).argmax(-1)
+    right = (classes == evaluator.test.y).double().mean(-1)
+    uncertainty = scored(headline(evaluator), prediction).masked_fill(
+        right < right.max(), -torch.inf
+    )
+    return evaluator.test.floats(uncertainty.argmax()[None]).to(evaluator.fitter.device)[0]
 
 
 def uncertain(evaluator: Evaluator) -> Figure | None:
     """The test inputs of lowest and of highest uncertainty (A.5); None where all are alike."""
-    score, said = headline(evaluator), evaluator.predict(evaluator.clean)
-    unsure, probs = scored(score, said), answer(evaluator, said)
-    if unsure.min() == unsure.max():
+    score, prediction = headline(evaluator), evaluator.predict(evaluator.clean)
+    uncertainty, probs = scored(score, prediction), point_prediction(evaluator, prediction)
+    if uncertainty.min() == uncertainty.max():
         return None
-    order = unsure.argsort(stable=True)
+    order = uncertainty.argsort(stable=True)
     chosen = torch.cat([order[:EXTREMES], order[-EXTREMES:].flip(0)])
     lines = len(chosen) // ACROSS
     figure, axes = grid(lines, ACROSS, 2, width=style.WIDTH, gap=0.12)
     for axis, row in zip([a for line in axes for a in line], chosen.tolist(), strict=True):
         picture(axis, as_floats(evaluator.test.x[row]), evaluator.data)
-        words = _told(evaluator, probs[row], row)
-        axis.set_xlabel(f"{words}\n{float(unsure[row]):.3f}", labelpad=2, linespacing=1.1)
+        words = _class_in_words(evaluator, probs[row], row)
+        axis.set_xlabel(f"{words}\n{float(uncertainty[row]):.3f}", labelpad=2, linespacing=1.1)
     for line, words in ((0, "lowest"), (lines // 2, "\nhighest")):
         axes[line][0].set_title(f"{words} {score.label}", loc="left", pad=4)
     return figure
 
 
-def _told(evaluator: Evaluator, probs: Tensor, row: int) -> str:
-    """Return the class of an input, and the answer beside it where that is another."""
-    said, y = probs.argmax(-1), evaluator.test.y[row]
+def _class_in_words(evaluator: Evaluator, probs: Tensor, row: int) -> str:
+    """Return the class of an input, with the predicted class where that differs."""
+    predicted, y = probs.argmax(-1), evaluator.test.y[row]
     if len(y) > 1:
-        return f"{int((said == y).sum())} of {len(y)} right"
+        return f"{int((predicted == y).sum())} of {len(y)} right"
     classes = evaluator.data.task.classes
-    is_, taken = classes[int(y[0])], classes[int(said[0])]
-    return is_ if is_ == taken else f"{is_}, read {taken}"
+    label, read = classes[int(y[0])], classes[int(predicted[0])]
+    return label if label == read else f"{label}, read {read}"
 
 
 def corruptions(evaluator: Evaluator) -> Figure | None:
     """One test input and all its corruptions (A.4); None where the data has none."""
-    found = examples.corrupted(evaluator, torch.tensor([0]))
-    if not found:
+    corrupted = examples.corrupted(evaluator, torch.tensor([0]))
+    if not corrupted:
         return None
-    images = [("as it is", evaluator.test.x[0]), *((s.name, s.x[0]) for s in found)]
+    images = [("as it is", evaluator.test.x[0]), *((s.name, s.x[0]) for s in corrupted)]
     across = 4
     figure, axes = grid(-(-len(images) // across), across, 1, width=style.WIDTH)
     places = [a for line in axes for a in line]
@@ -227,10 +230,10 @@ def grid(
 
 def _strip(axes: Sequence[Axes], strip: Sequence[Shown], data: Dataset) -> None:
     """Draw pictures side by side, each with its class and probability below."""
-    usual = strip[0].probs.argmax(-1)
+    original = strip[0].probs.argmax(-1)
     for axis, shown in zip(axes, strip, strict=False):
         picture(axis, shown.image, data)
-        same = bool((shown.probs.argmax(-1) == usual)[: len(_targets(data))].all())
+        same = bool((shown.probs.argmax(-1) == original)[: len(_targets(data))].all())
         axis.set_xlabel(
             words(shown.probs, data), labelpad=2, linespacing=1.1,
             color=SAME if same else OTHER, fontweight="normal" if same else "bold",
@@ -261,7 +264,7 @@ def words(probs: Tensor, data: Dataset) -> str:
 
 
 def _targets(data: Dataset) -> list[int]:
-    """Return the targets that are put in words."""
+    """Return the targets whose probabilities are printed."""
     names = data.task.targets
     return [names.index(name) for name in ATTRIBUTES if name in names] or list(range(len(names)))[
         :3
@@ -280,8 +283,8 @@ def _write(
     figure: Figure, folder: Path, kind: str, data: Dataset, ending: str = ""
 ) -> Iterator[Path]:
     """Write a figure as PNG and PDF and yield their paths."""
-    in_colour = data.task.shape[0] > 1
-    for suffix, content in style.saved(figure, photographs=in_colour).items():
+    has_colours = data.task.shape[0] > 1
+    for suffix, content in style.saved(figure, photographs=has_colours).items():
         path = folder / f"{kind}-{privacy.prefix(data)}{slug(data.label)}{ending}.{suffix}"
         write(path, content)
         yield path

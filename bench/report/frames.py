@@ -122,7 +122,7 @@ class Measurements:
     @cached_property
     def present(self) -> NDArray[np.bool_]:
         """Whether a method has any number in a cell, (M, C)."""
-        return (~np.isnan(self.array)).any(axis=(0, 1, 3))
+        return np.any(~np.isnan(self.array), axis=(0, 1, 3))
 
     @cached_property
     def common(self) -> NDArray[np.bool_]:
@@ -326,7 +326,8 @@ def gaps(part: Measurements, values: Array, cells: Sequence[int]) -> list[tuple[
     seeds_of: dict[tuple[str, str], list[str]] = {}
     for i, j in np.argwhere(absent.any(axis=2)):
         method, seed = part.methods[i], part.seeds[j]
-        views = [part.cells[cells[c]].view for c in np.flatnonzero(absent[i, j])] if cells else []
+        places = np.flatnonzero(absent[i, j]).tolist() if cells else []
+        views = [part.cells[cells[place]].view for place in places]
         why = _gap(part.record(method, seed), views)
         seeds_of.setdefault((method, why), []).append(str(seed))
     return [(*key, f"{part.name} seed {', '.join(of)}") for key, of in seeds_of.items()]

@@ -203,8 +203,8 @@ def _partial(
     for scenario, array in values.items():
         seeds = cells.group.measurements[scenario].seeds
         absent = np.isnan(array)
-        some = absent.any(axis=1) & ~absent.all(axis=1)
-        places = np.argwhere(some[:, None] & ~absent)
+        some = np.any(absent, axis=1, keepdims=True)
+        places = np.argwhere(some & ~absent)
         numbers = whole(array[tuple(places.T)] * spec.scale, spec.digits) or []
         for (row, seed, column), number in zip(places.tolist(), numbers, strict=True):
             place = f"{cells.first[scenario] + column},{row}"

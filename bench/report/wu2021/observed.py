@@ -177,7 +177,7 @@ class Observed:
             nothing = pd.DataFrame(index=self.methods, columns=list(SEEDS), dtype=float)
             reasons = _reasons(_about(near, metric.scenario, variant), column)
             return Cells(column, None, nothing, 0, reasons, {})
-        group, part = min(parts, key=lambda pair: _order(*pair, metric, variant, names))
+        group, part = min(parts, key=lambda pair: _order(pair[0], pair[1], metric, variant, names))
         about = list(_about([group], metric.scenario, variant))
         places = _of_view(part, column, metric, variant)
         per_seed = self._per_seed(part, metric, places, expected_seeds(about))
