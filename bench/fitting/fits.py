@@ -260,10 +260,10 @@ def _groups(method: Method, keys: Mapping[int, Key]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _duration(seconds: object) -> float:
+def _duration(seconds: Any) -> float:
     """Return a kept number of seconds, or raise a ValueError if it can be none."""
-    sound = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not (sound and 0 <= seconds < math.inf):  # type: ignore[operator]
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds < math.inf:
         raise ValueError(f"{seconds!r} is no number of seconds")
     return float(seconds)  # type: ignore[arg-type]
 
