@@ -99,7 +99,7 @@ def data_where(name: str, data: Path | None) -> None:
     place = source.where()
     if place is None:
         looked = ", ".join(map(str, source.store.roots))
-        raise UsageError(f"{name} was not found in {looked}; {remedy(source)}")
+        raise UsageError(f"{name} was not found in {looked}. {remedy(source)}")
     click.echo(place)
 
 

@@ -137,7 +137,7 @@ def _remarks(jobs: list[Job], asked: dict[str, Any]) -> list[str]:
     from bench.running.plan import remarks
 
     words = {key: asked[key] for key in ("scenarios", "limit")}
-    return remarks(jobs, methods_=asked["methods"], **words)
+    return remarks(jobs, methods_=asked["methods"], datasets_=asked["datasets"], **words)
 
 
 def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> None:

@@ -114,8 +114,9 @@ def find_source(name: str, store: Store) -> Source:
 
 
 def remedy(source: Source) -> str:
-    """Return what gets a data set that is not there."""
-    return source.by_hand or f"get it with: python -m bench data download {source.name}"
+    """Return what to do about a data set that is not there, as a sentence."""
+    text = source.by_hand or f"get it with: python -m bench data download {source.name}"
+    return text[0].upper() + text[1:]
 
 
 def show_data(store: Store) -> None:
@@ -124,7 +125,7 @@ def show_data(store: Store) -> None:
         (
             name,
             f"{'inlier and outlier' if isinstance(source, Dataset) else 'outlier'}, {source.kind}",
-            source.where() or f"not found; {remedy(source)}",
+            source.where() or f"not found. {remedy(source)}",
         )
         for name, source in sources(store).items()
     ]

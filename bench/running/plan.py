@@ -65,11 +65,14 @@ def make_plan(
     ]
 
 
-def remarks(jobs: Sequence[Job], *, methods_: str, scenarios: str, limit: int | None) -> list[str]:
+def remarks(
+    jobs: Sequence[Job], *, methods_: str, datasets_: str, scenarios: str, limit: int | None
+) -> list[str]:
     """Return what the words of a plan do not say: what "all" and ``limit`` leave out, and why."""
     lines = []
     rooms: list[tuple[str, str, dict[str, type[Named]]]] = [
         ("methods", methods_, dict(subclasses(methods, Method))),
+        ("datasets", datasets_, dict(subclasses(datasets, Dataset))),
         ("scenarios", scenarios, dict(subclasses(bench.scenarios, Scenario))),
     ]
     for kind, wanted, known in rooms:
