@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from bench.report import style
-from bench.report.figures import belonging, draw_all, single_inputs, write_gallery
-from bench.report.frames import boards, load
+from bench.report.figures import belonging, draw, plan, single_inputs, write_gallery
+from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.report.plots import Material, answers, cost, heatmap, ranks, shift, sweep
+from bench.store import curves
+from bench.store.records import OWN
 
 GOLDEN = Path(__file__).parent / "data" / "rows"
 MC = "mc_dropout:rate=0.1"
@@ -54,12 +56,9 @@ def results(tmp_path):
 
 
 def material(results):
-    records = load(results)[0]
-    (board,) = boards(records)
-    files = sorted((results / "curves").rglob("*.json"))
-    own = belonging(records, [json.loads(path.read_text()) for path in files])
-    colours = style.palette({record["method"] for record in records})
-    return Material(board, colours, {r["method"]: r["params"] for r in records}, list(own.values()))
+    (group,) = result_groups(load(results)[0])
+    mine = belonging(group, curves.read_all(results / "curves")[0])
+    return Material(group, style.palette(group.methods), OWN, mine)
 
 
 def row_file(results, scenario, method, seed, kind="rows"):
@@ -70,36 +69,60 @@ def change(path, **fields):
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def drawn(kind, given):
+def drawn(kind, material):
+    name = kind.__name__.rpartition(".")[2]
     with style.look():
-        return {drawing.name: drawing.figure for drawing in kind.draw(given)}
+        return {drawing.name: drawing.draw() for drawing in getattr(kind, name)(material)}
 
 
 def lines(axis):
     return {line.get_label(): line for line in axis.lines if not line.get_label().startswith("_")}
 
 
-def test_every_figure_there_are_numbers_for_is_written(results):
-    found, notes = draw_all(load(results)[0], [results], results / "out")
+def planned(results):
+    return plan(result_groups(load(results)[0]), [results], score=OWN)
+
+
+def test_every_figure_there_are_numbers_for_is_written_once(results):
+    figures, notes = planned(results)
     assert notes == []
-    names = [name for name, _ in found]
-    assert names == [
-        f"{kind}-toy_digits"
-        for kind in ("heatmap_corruption", "roc", "histograms", "risk_coverage", "reliability",
-                     "ranks", "cost_quality")
-    ]  # fmt: skip
-    for name in names:
-        assert (results / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert (results / "out" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    assert all(caption.startswith("toy_digits (preset smoke;") for _, caption in found)
+    of_the_paper = [figure.name for figure in figures if figure.place == "paper"]
+    for kind in ("roc", "histograms", "risk_coverage", "reliability",
+                 "ranks", "cost_quality"):  # fmt: skip
+        assert f"{kind}-toy_digits" in of_the_paper
+    assert len(of_the_paper) < len(figures)
+    out = results / "out"
+    list(draw(figures, out))
+    for figure in figures:
+        assert (out / f"{figure.name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (out / f"{figure.name}.pdf").read_bytes().startswith(b"%PDF")
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    list(draw(planned(results)[0], out))
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_a_figure_is_drawn_again_when_its_numbers_change(results):
+    out = results / "out"
+    list(draw(planned(results)[0], out))
+    before = {path.name: path.read_bytes() for path in out.glob("*.png")}
+    path = row_file(results, "clean", "ensemble", 0)
+    rows = json.loads(path.read_text())["rows"]
+    for row in rows:
+        row["metrics"] = {name: value / 2 for name, value in row["metrics"].items()}
+    change(path, rows=rows)
+    list(draw(planned(results)[0], out))
+    changed = {path.name for path in out.glob("*.png") if path.read_bytes() != before[path.name]}
+    assert any("clean" in name for name in changed)
+    assert not any("corruption" in name for name in changed)
 
 
 def test_without_curves_the_other_figures_come_and_a_line_says_so(results):
     shutil.rmtree(results / "curves")
-    (note,) = write_gallery(load(results)[0], [results], results)
+    figures, (note,) = planned(results)
+    write_gallery(figures, [note], results)
     text = (results / "paper" / "figures.md").read_text()
     assert note.startswith("toy_digits (preset smoke; cpu, 2 threads): no curves, so neither ROC")
-    assert "heatmap_corruption-toy_digits.png" in text
+    assert "ranks-toy_digits.png" in text
     assert "- toy_digits" in text
     assert "roc-" not in text
 
@@ -125,9 +148,9 @@ def test_curves_of_older_rows_are_not_drawn(results):
         change(row_file(results, "clean", "ensemble", seed), key="measured again")
     found = drawn(answers, material(results))
     assert "ensemble" not in lines(found["risk_coverage"].axes[0])
-    assert [axis.get_title() for axis in found["reliability"].axes] == [
+    assert {axis.get_title() for axis in found["reliability"].axes} == {
         "chance", MC.replace(":", "\n"), "standard",
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
 def test_reliability_pools_the_answers_of_all_seeds():
@@ -135,27 +158,28 @@ def test_reliability_pools_the_answers_of_all_seeds():
     assert table.to_dict("records") == [{"n": 40, "confidence": 0.75, "accuracy": 0.7}]
 
 
-def test_the_heat_map_has_a_dash_for_what_is_not_complete(results):
+def test_the_heat_map_has_a_dash_for_what_is_not_complete(results, monkeypatch):
+    monkeypatch.setattr(heatmap, "MANY", 2)
     path = row_file(results, "corruption", "ensemble", 0)
     rows = json.loads(path.read_text())["rows"]
     change(path, rows=[row for row in rows if row["view"] != "fog"])
     axis = drawn(heatmap, material(results))["heatmap_corruption"].axes[0]
-    methods = [label.get_text() for label in axis.get_xticklabels()]
-    views = [label.get_text() for label in axis.get_yticklabels()]
+    views = [label.get_text() for label in axis.get_xticklabels()]
+    methods = [label.get_text() for label in axis.get_yticklabels()]
     assert views[-1] == "mean"
     texts = {
-        (views[int(text.get_position()[1])], methods[int(text.get_position()[0])]): text.get_text()
+        (views[int(x)], methods[int(y)]): text.get_text()
         for text in axis.texts
+        for x, y in [text.get_position()]
     }
     assert texts["fog", "ensemble"] == texts["mean", "ensemble"] == "–"
     assert texts["mean", MC] == ".69"  # 0.68 and 0.6933, as in the table
-    assert len(axis.texts) == len(methods) * len(views)
 
 
 def test_ranks_are_those_of_the_leaderboard(results):
-    given = material(results)
-    axis = drawn(ranks, given)["ranks"].axes[0]
-    expected = leaderboard(given.frame).rank.dropna().sort_values()
+    shown = material(results)
+    axis = drawn(ranks, shown)["ranks"].axes[0]
+    expected = leaderboard(shown.group, OWN).rank.dropna().sort_values()
     assert [label.get_text() for label in axis.get_yticklabels()] == list(expected.index)
     assert [x for x, _ in axis.collections[1].get_offsets()] == pytest.approx(list(expected))
 
@@ -169,10 +193,10 @@ def test_bars_join_what_nemenyi_does_not_tell_apart():
 
 def test_a_partial_method_is_neither_ranked_nor_priced(results):
     row_file(results, "corruption", "ensemble", 1).unlink()
-    given = material(results)
-    (axis,) = drawn(ranks, given)["ranks"].axes
+    shown = material(results)
+    axis = drawn(ranks, shown)["ranks"].axes[0]
     assert "ensemble" not in [label.get_text() for label in axis.get_yticklabels()]
-    assert "ensemble" not in lines(drawn(cost, given)["cost_quality"].axes[0])
+    assert "ensemble" not in lines(drawn(cost, shown)["cost_quality"].axes[0])
 
 
 def with_sweep(results, lacking=None):
@@ -191,11 +215,11 @@ def with_sweep(results, lacking=None):
 def test_a_sweep_is_drawn_with_the_default_among_its_values(results):
     assert material(results).sweeps == {}
     with_sweep(results)
-    given = material(results)
+    shown = material(results)
     points = {2.0: "ensemble:depth=2", 4.0: "ensemble:depth=4", 8.0: "ensemble"}
-    assert given.sweeps == {("ensemble", "depth"): points}
-    assert given.methods == ["chance", "ensemble", MC, "standard"]
-    left, right = drawn(sweep, given)["sweep_ensemble_depth"].axes
+    assert shown.sweeps == {("ensemble", "depth"): points}
+    assert sorted(shown.methods) == ["chance", "ensemble", MC, "standard"]
+    left, right = drawn(sweep, shown)["sweep_ensemble_depth"].axes
     assert left.lines[0].get_xdata() == pytest.approx([2, 4, 8])
     assert left.lines[0].get_ydata() == pytest.approx([0.975] * 3)
     assert set(right.get_legend_handles_labels()[1]) == {"near", "far", "corruption"}
