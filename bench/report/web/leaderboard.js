@@ -84,7 +84,7 @@
       if (kind !== "summary") return null;
       return columnOf(board, sheet, board.cells.length + i, label, extentOf(board, cells));
     }) : [];
-    const fixed = board.fixed.map((column) => (
+    const fixed = board.fixed.filter(({ mean }) => mean).map((column) => (
       { ...column, key: `fixed ${column.label}`, below: column.scenario || "training", cells: [] }
     ));
     return [...found.filter(Boolean), ...fixed];
@@ -106,11 +106,14 @@
     return [...found, ...single].filter(Boolean);
   }
 
+  /** Whether a label says already of which view it is. */
+  const says = (label, view) => view.split(" ").every((word) => label.includes(word));
+
   function measuredColumns(sheet) {
     const views = unique(sheet.columns.map(([view]) => view)).length;
     return sheet.columns.map(([view, severity, metric, n, label, better, digits], i) => ({
       key: `${view} ${severity} ${metric}`, label, better, digits, cells: [], n,
-      below: views > 1 ? [view, severity || ""].join(" ").trim() : "",
+      below: views > 1 && !says(label, view) ? [view, severity || ""].join(" ").trim() : "",
       mean: sheet.mean[i], std: sheet.std[i], best: sheet.best[i], low: sheet.low[i],
       high: sheet.high[i],
     }));
@@ -339,9 +342,9 @@
       rankSpan(ranks, mean / 100));
   }
 
-  /** A name that may go on in the next line after a colon or a comma. */
-  const breakable = (name) => name.split(/(?<=[:,])/).flatMap((part, i) => (
-    i ? [element("wbr"), part] : [part]
+  /** A name that may go on in the next line after ":" or "," and, on a phone, after "=". */
+  const breakable = (name) => name.split(/(?<=[:,=])/).flatMap((part, i, parts) => (
+    i ? [element("wbr", { class: parts[i - 1].endsWith("=") ? "narrow" : undefined }), part] : [part]
   ));
 
   function row(board, columns, ranks, method, id) {
@@ -363,6 +366,7 @@
   function table(board, at) {
     const [columns, ranks] = [columnsOf(board), ranksOf(board)];
     const title = `board-${at}`;
+    const drawn = columns.length || state.scenario === ALL; // where all failed, the notes say why
     const found = order(board, columns, ranks);
     const rows = found.flatMap((method) => {
       const id = `detail-${at}-${method}`;
@@ -375,10 +379,10 @@
     return element("section", {},
       element("h2", { id: title }, board.dataset, " ",
         element("small", {}, `preset ${board.preset}; ${board.device}`)),
-      columns.length ? element("div", { class: "scroll", tabindex: "0", role: "region",
+      drawn ? element("div", { class: "scroll", tabindex: "0", role: "region",
         "aria-labelledby": title }, body)
         : element("p", { class: "note" }, "Nothing of this was measured here."),
-      columns.length ? notes(board, ranks) : null);
+      drawn ? notes(board, ranks) : null);
   }
 
   /** What stands under a table: what the numbers are, and what is not there. */
@@ -432,7 +436,8 @@
           : "every view"),
       about.params ? element("p", {}, about.params) : null,
       about.notes.map((line) => element("p", {}, `Partial. ${line}`))), close);
-    const parts = [...detectedParts(board, method, shown), ...measuredParts(board, method, shown)];
+    const parts = [...detectedParts(board, method, shown), ...measuredParts(board, method, shown)]
+      .sort((a, b) => (b.dataset.of === state.scenario) - (a.dataset.of === state.scenario));
     return element("tr", { class: "detail", id }, element("td", { colspan: width },
       element("div", { class: "inside" }, top, element("div", { class: "parts" }, parts))));
   }
@@ -535,7 +540,7 @@
       element("caption", {}, scenario, links.length
         ? element("span", {}, " · row files:", links) : null),
       element("thead", {}, element("tr", {}, heads)), element("tbody", {}, lines));
-    return element("div", { class: "frame", tabindex: "0", role: "region",
+    return element("div", { class: "frame", "data-of": scenario, tabindex: "0", role: "region",
       "aria-label": `${scenario} of ${board.methods[method].name}` }, table,
     element("p", { class: "again" }, "Measure again: ",
       element("code", {}, command(board, scenario, method))));
@@ -632,7 +637,7 @@
     ];
     const scenarios = unique(boards.flatMap((board) => Object.keys(board.seeds))).sort();
     const measured = boards.length > 0 && boards.every((board) => board.measured[state.scenario]);
-    fill("data", [...some("dataset").slice(1), [ALL, "all data sets and their mean"]]);
+    fill("data", [...some("dataset").slice(1), [ALL, "all, and their mean"]]);
     fill("preset", some("preset", "all presets"));
     fill("device", some("device", "all devices"));
     const named = scenarios.map((value) => [value, value.replaceAll("_", " ")]);
