@@ -99,6 +99,9 @@ def payload_damage(path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         for other in others:
             if isinstance(other, int) and abs(other) > 2**63:  # torch saves no such number
                 continue
+            comparable = type(value) is type(other) and not isinstance(value, torch.Tensor)
+            if comparable and value == other:
+                continue
             changed = put(entry, place, other)
             yield (
                 f"{'.'.join(map(str, place))}: {_short(other)}",
