@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -311,6 +312,112 @@ def test_search_finds_methods_and_keeps_their_ranks(tab, toy):
     assert tab.evaluate("document.activeElement.name") == "find"
     tab.fill("[name=find]", "no such")
     assert names(tab) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [("method_1, method_3", {1, 3}), ("meth*_2", {2}), ("*_[", set()),
+     ("method_?", {0, 1, 2, 3, 4}), ("od_4 meth", {4}), ("thod_*", set()), (" , ", {0, 1, 2, 3, 4})],
+)  # fmt: skip
+def test_search_takes_lists_and_globs(tab, toy, text, places):
+    tab.goto(toy.as_uri())
+    tab.fill("[name=find]", text)
+    assert set(names(tab)) == {f"method_{i}" for i in places}
+
+
+def test_the_page_opens_on_mnist_whatever_the_order_of_names(tab, tmp_path):
+    few = made(methods=2)
+    records = [replace(r, dataset=name) for name in ("celeba", "mnist", "zebra") for r in few]
+    tab.goto(page_of(records, tmp_path / "page.html").as_uri())
+    assert tab.locator("h2").all_inner_texts() == ["mnist preset laptop; cpu"]
+
+
+def test_everybody_is_ranked_by_one_score_and_others_are_a_click_away(tab, toy):
+    tab.goto(toy.as_uri())
+    options = tab.locator("[name=score] option").all_inner_texts()
+    assert options == [
+        "predictive entropy", "vote entropy (the paper’s)", "each method’s own", "expected entropy",
+    ]  # fmt: skip
+    assert tab.input_value("[name=score]") == "predictive_entropy"
+    heads = tab.locator("table.board > thead th b")
+    assert "score" not in heads.all_inner_texts()  # the same for all: the caption says it
+    tab.select_option("[name=score]", "")
+    assert "score" in heads.all_inner_texts()
+
+
+def protected(seed, method):
+    answer = {"score": "samples", "n": 40}
+    gap = {"f1_gap": 0.1, "f1_gap_low": -0.05, "f1_gap_high": 0.3}
+    rows = [
+        {"view": "Bald", "metrics": {"f1": 0.5}} | answer,
+        {"view": "not Bald", "metrics": {"f1": 0.6}} | answer,
+        {"view": "gap Bald", "metrics": gap} | answer,
+    ]
+    about = {"dataset": "toy~target=Beard", "scenario_params": {"protect": ["Bald"]}}
+    return record(method, "protected", seed, rows, **about)
+
+
+def test_groups_have_a_tab_with_gaps_and_their_intervals(tab, tmp_path):
+    records = made(methods=3) + [protected(seed, "method_1") for seed in range(3)]
+    tab.goto(page_of(records, tmp_path / "page.html").as_uri())
+    tab.select_option("[name=scenario]", "protected")
+    heads = tab.locator("table.board > thead th b").all_inner_texts()
+    assert heads == ["method", "F1, Bald", "F1, not Bald", "F1 gap, Bald"]
+    assert names(tab) == ["method_1"]  # the others have no number here
+    assert "1 of 3 methods" in tab.inner_text("[role=status]")
+    assert tab.locator("tr.row td").last.inner_text().split() == [
+        "0.100", "±", "0.000", "[-0.050,", "0.300]",
+    ]  # fmt: skip
+    assert "95 % interval" in tab.inner_text(".note")
+    tab.locator("button.method").click()
+    assert tab.locator("tr.detail caption").first.inner_text().startswith("protected")
+
+
+def test_all_data_sets_have_a_mean(tab, tmp_path):
+    few = made(methods=3)
+    records = [replace(r, dataset=name) for name in ("mnist", "zebra") for r in few]
+    tab.goto(page_of(records, tmp_path / "page.html").as_uri())
+    assert tab.locator("table.overall").count() == 0
+    tab.select_option("[name=data]", "*")
+    rows = tab.locator("table.overall tbody tr")
+    assert rows.count() == 3
+    places = [float(text) for text in rows.locator("td:nth-child(2)").all_inner_texts()]
+    assert places == sorted(places)
+    assert set(tab.locator("table.overall td:last-child").all_inner_texts()) == {"2"}
+    tab.fill("[name=find]", "*_1")
+    assert tab.locator("table.overall th[scope=row]").all_inner_texts() == ["method_1"]
+
+
+def test_a_cell_shows_the_command_that_measures_it_again(tab, tmp_path):
+    strange = "method_0:note=it's"
+    change = {"method": strange, "dataset": "mnist-600"}
+    records = [replace(r, **change) for r in made(methods=1)]
+    tab.goto(page_of(records, tmp_path / "page.html").as_uri())
+    tab.locator("td[data-column='group near']").click()
+    words = shlex.split(tab.inner_text("tr.detail code"))
+    assert words[:4] == ["python", "-m", "bench", "run"]
+    options = dict(zip(words[4::2], words[5::2], strict=True))
+    assert options == {
+        "--methods": strange, "--datasets": "mnist", "--scenarios": "cross_dataset",
+        "--seeds": "0,1,2", "--preset": "laptop",
+    }  # fmt: skip
+
+
+BEYOND = """frame => {
+  frame.scrollLeft = 9999;
+  const right = (node) => node.getBoundingClientRect().right;
+  return right(frame.querySelector("td:last-child")) - right(frame);
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_drilled_rows_can_be_seen_to_their_end(tab, toy, width):
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.goto(toy.as_uri())
+    tab.locator("button.method").first.click()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    for frame in tab.locator(".frame").all():
+        assert frame.evaluate(BEYOND) <= 1
 
 
 def test_a_choice_is_kept_in_the_address(tab, toy):

@@ -5,6 +5,7 @@ Each kind of figures is one module in `plots`, or in a plug-in; `style` is how a
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -106,16 +107,18 @@ def draw(figures: Sequence[Figure], out: Path) -> Iterator[None]:
         or not (out / f"{figure.name}.pdf").exists()
     ]
     workers = min(joblib.cpu_count(), -(-len(stale) // FEW))
+    extra = os.environ.get(plugins.VARIABLE, "")
     tasks = (
-        joblib.delayed(_write)(pickle.dumps(figure.drawing.draw), out / figure.name, digest)
+        joblib.delayed(_write)(pickle.dumps(figure.drawing.draw), out / figure.name, digest, extra)
         for figure, digest in stale
     )
     return iter(joblib.Parallel(max(workers, 1), return_as="generator_unordered")(tasks))
 
 
-def _write(drawing: bytes, stem: Path, digest: str) -> None:
+def _write(drawing: bytes, stem: Path, digest: str, extra: str) -> None:
     """Draw one figure and write its files; the PNG, which has the fingerprint, comes last."""
-    plugins.modules()  # a worker has not imported them, and a drawing may be defined there
+    os.environ[plugins.VARIABLE] = extra  # a worker may be older than what is named there
+    plugins.modules()  # a drawing may be defined in one, and is found by its name
     with look():
         files = style.saved(pickle.loads(drawing)(), digest=digest)
     for ending in ("pdf", "png"):

@@ -144,8 +144,8 @@ def figure(draw: Draw | None = None, *, place: Place = "report") -> Any:
 
 def kinds() -> list[Kind]:
     """Return every kind of this package and of the plug-ins, sorted by name."""
-    plugins.members(sys.modules[__name__])
-    return [_KINDS[name] for name in sorted(_KINDS)]
+    known = {module.__name__ for module in plugins.members(sys.modules[__name__])}
+    return [kind for _, kind in sorted(_KINDS.items()) if kind.draw.__module__ in known]
 
 
 def split(methods: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
