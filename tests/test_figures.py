@@ -390,9 +390,9 @@ def test_a_sweep_is_drawn_with_the_default_among_its_values(results):
     with_sweep(results)
     shown = material(results)
     points = {2.0: "ensemble:depth=2", 4.0: "ensemble:depth=4", 8.0: "ensemble"}
-    assert given.sweeps == {("ensemble", "depth"): points}
-    assert set(given.methods) == {"chance", "ensemble", MC, "standard"}
-    left, right = drawn(sweep.sweep, given)["sweep_ensemble_depth"].axes
+    assert shown.sweeps == {("ensemble", "depth"): points}
+    assert set(shown.methods) == {"chance", "ensemble", MC, "standard"}
+    left, right = drawn(sweep.sweep, shown)["sweep_ensemble_depth"].axes
     assert left.lines[0].get_xdata() == pytest.approx([2, 4, 8])
     assert left.lines[0].get_ydata() == pytest.approx([0.975] * 3)
     assert set(right.get_legend_handles_labels()[1]) == {"near", "far", "corruption"}

@@ -317,7 +317,8 @@ def test_search_finds_methods_and_keeps_their_ranks(tab, toy):
 @pytest.mark.parametrize(
     ("text", "places"),
     [("method_1, method_3", {1, 3}), ("meth*_2", {2}), ("*_[", set()),
-     ("method_?", {0, 1, 2, 3, 4}), ("od_4 meth", {4}), ("thod_*", set()), (" , ", {0, 1, 2, 3, 4})],
+     ("method_?", {0, 1, 2, 3, 4}), ("od_4 meth", {4}), ("thod_*", set()),
+     (" , ", {0, 1, 2, 3, 4})],
 )  # fmt: skip
 def test_search_takes_lists_and_globs(tab, toy, text, places):
     tab.goto(toy.as_uri())
