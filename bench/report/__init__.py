@@ -1,7 +1,7 @@
 """The report: rows in; tables, figures and a README out.
 
 It reads what a run left under ``<results>/rows`` and computes nothing but statistics: it
-never imports torch, and seaborn only to draw. `render` is all of it; the console prints
+never imports torch, and matplotlib only to draw. `render` is all of it; the console prints
 `bench.report.leaderboard.leaderboard`.
 
     frames       records -> arrays of each data set, preset and device
