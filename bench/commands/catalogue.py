@@ -19,6 +19,8 @@ from rich.table import Table
 import bench
 from bench import datasets, methods, plugins
 from bench.discover import unknown
+from bench.errors import WriteError
+from bench.store.files import write
 
 KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "metrics", "presets")
 PIPED = 10_000  # characters a line where no terminal cuts it
@@ -84,9 +86,8 @@ def load() -> list[Entry]:
 
     current = entries()
     if digest and not plugins.problems():
-        with suppress(OSError):  # a folder that cannot be written to only costs time
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(msgspec.json.encode(_Kept(digest, current)))
+        with suppress(WriteError):  # a folder that cannot be written to only costs time
+            write(path, msgspec.json.encode(_Kept(digest, current)))
     return current
 
 
