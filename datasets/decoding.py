@@ -74,6 +74,21 @@ class PictureFiles:
         return decoded.x
 
 
+def pictures_at(name: str, place: Path, store: Store) -> PictureFiles:
+    """Return every picture of a folder, or of a zip archive of one.
+
+    Raises:
+        DataError: it is neither, or there is no picture in it.
+    """
+    root = unpacked(name, place, store) if place.suffix == ".zip" else place
+    if not root.is_dir():
+        raise DataError(f"{name}: {place} is neither a folder nor a zip archive")
+    files = picture_files(name, root)
+    if not files.names:
+        raise DataError(f"{name}: there is no picture in {place}")
+    return files
+
+
 def picture_files(name: str, root: Path) -> PictureFiles:
     """Return every picture below a folder, sorted by name; hidden files are left out.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .decoding import PictureFiles, picture_files, subfolders, unpacked
+from .decoding import PictureFiles, pictures_at, subfolders
 from .errors import DataError
 from .own import PART_NAMES, Labels, OwnData
 
@@ -44,13 +44,7 @@ class Folder(OwnData):
         """
         self._check_parameters()
         place = self.place()
-        root = unpacked(self.name, place, self.store) if place.suffix == ".zip" else place
-        if not root.is_dir():
-            raise DataError(f"{self.name}: {place} is neither a folder nor a zip archive")
-        files = picture_files(self.name, root)
-        if not files.names:
-            raise DataError(f"{self.name}: there is no picture in {place}")
-        return files
+        return pictures_at(self.name, place, self.store)
 
     def read_labels(self) -> Labels:
         by_part = self._has_parts()

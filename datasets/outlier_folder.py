@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from .base import Dataset, Raw, Source
-from .decoding import PictureFiles, picture_files, unpacked
+from .decoding import PictureFiles, pictures_at
 from .errors import DataError
 from .outliers import Outliers
 from .own import own_label
@@ -79,13 +79,7 @@ class OutlierFolder(Outliers):
         place = Path(self.path).expanduser()
         if not self.path or not place.exists():
             raise DataError(f"{self.name}: there is no folder '{self.path}'; check --outliers")
-        root = unpacked(self.name, place, self.store) if place.suffix == ".zip" else place
-        if not root.is_dir():
-            raise DataError(f"{self.name}: {place} is neither a folder nor a zip archive")
-        files = picture_files(self.name, root)
-        if not files.names:
-            raise DataError(f"{self.name}: there is no picture in {place}")
-        return files
+        return pictures_at(self.name, place, self.store)
 
     def images(self) -> Raw:
         x = self.pictures.kept(self.name, self.store, self.size, 3)
