@@ -91,8 +91,9 @@ class Evaluator:
         kind, name, key = self._kind, view.fingerprint, self._key(view)
 
         def read(payload: Any, note: Mapping[str, Any]) -> Prediction:
-            values = (payload[name] for name in ("probs", "logits", "features"))
-            prediction = Prediction(*values, fit_score=self.training.fit_score)
+            prediction = Prediction(
+                payload["probs"], payload["logits"], payload["features"], self.training.fit_score
+            )
             check(prediction, view.n, self.fitter.splits.test.task)
             return prediction
 

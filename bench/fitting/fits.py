@@ -263,9 +263,9 @@ def _groups(method: Method, keys: Mapping[int, Key]) -> list[list[int]]:
 def _duration(seconds: Any) -> float:
     """Return a kept number of seconds, or raise a ValueError if it can be none."""
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds < math.inf:
+    if not (is_number and 0 <= seconds < math.inf):
         raise ValueError(f"{seconds!r} is no number of seconds")
-    return float(seconds)  # type: ignore[arg-type]
+    return float(seconds)
 
 
 def _name(method: Method, seed: int) -> str:
