@@ -22,8 +22,7 @@ from bench.fitting.prediction import run_network
 from bench.methods.pretrained import Pretrained
 from bench.store.cache import Cache
 from bench.store.records import read_all
-
-from .own import CLASSES, write_pictures
+from tests.own import CLASSES, write_pictures
 
 TASK = Task((1, 4, 4), ("t0",), ("a", "b", "c"))
 FACTORIES = """

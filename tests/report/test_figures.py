@@ -34,7 +34,7 @@ from bench.report.plots import (
 from bench.store.curves import read_all
 from bench.store.records import MetricSpec
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 MC = "mc_dropout:rate=0.1"
 
 

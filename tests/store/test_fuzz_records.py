@@ -18,7 +18,7 @@ from bench.report import render
 from bench.store import curves
 from bench.store.records import parsed, read, read_all
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 PLACE = Path("toy_digits/cross_dataset/ensemble-s0.json")
 ABSENT = object()
 DEEP = "@deep@"  # replaced by nesting that no parser follows

@@ -25,8 +25,8 @@ from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import overview, printed
 from bench.store.records import OWN, MetricSpec
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
-CHECKOUT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
+CHECKOUT = Path(__file__).parents[2]
 MC = "mc_dropout:rate=0.1"
 MEANS = {"standard": 0.81, MC: 0.86, "ensemble": 0.92, "chance": 0.5}  # near
 

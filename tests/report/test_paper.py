@@ -23,8 +23,7 @@ from bench.report.wu2021 import published, tables
 from bench.report.wu2021.observed import Observed
 from bench.report.wu2021.published import Column, cells, values
 from bench.scenarios.base import Scenario
-
-from . import paper_rows
+from tests import paper_rows
 
 TABLES = {table.id: table for table in tables.TABLES}
 COUNTS = {
@@ -364,5 +363,5 @@ def test_neither_tables_nor_what_is_missing_needs_torch(tmp_path):
         "list(shortfall(Path(sys.argv[1]))); import bench.report.wu2021.claims; "
         "sys.exit('torch' in sys.modules)"
     )
-    where = Path(__file__).parents[1]
+    where = Path(__file__).parents[2]
     assert not subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=where).returncode

@@ -11,8 +11,7 @@ from bench.report.readme import write_paper
 from bench.report.wu2021 import claims, tables
 from bench.report.wu2021.observed import Observed
 from bench.report.wu2021.published import columns, values
-
-from . import paper_rows
+from tests import paper_rows
 
 CONTRADICTED = {"ece-reduced", "linear-ood", "resnet-accuracy-point"}  # by the paper's own tables
 PLACE = "mnist/clean"

@@ -29,7 +29,7 @@ from bench.store.records import (
     save,
 )  # fmt: skip
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from bench.errors import UsageError
 from bench.report.frames import load
 from bench.store.records import Record
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
-SCHEMA = Path(__file__).parents[1] / "docs" / "schema.md"
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from bench.report.stats import ranking
 from bench.report.web import page, page_data
 from bench.store.records import DETECTION, OWN, RANKED_BY, Record, upgraded
 
-GOLDEN = Path(__file__).parent / "data" / "rows"
+GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ANSWERED = ("accuracy", "ece", "nll", "brier")
 DETECTED = ("auroc", "fpr95_id", "aupr_out_balanced")

@@ -25,8 +25,7 @@ from bench.datasets.outlier_folder import VARIABLE, OutlierFolder, own_outliers
 from bench.datasets.store import Store
 from bench.discover import choose, subclasses
 from bench.scenarios.cross_dataset import outlier_sources
-
-from .own import CLASSES, picture, write_pictures
+from tests.own import CLASSES, picture, write_pictures
 
 
 @pytest.fixture
