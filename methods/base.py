@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from bench.datasets.base import Split, Task
 from bench.datasets.named import Named, Value
 
+from .training_log import TrainingLog
+
 T = TypeVar("T")
 State = Mapping[str, "Tensor | int | float | str | bool | State | Sequence[State] | None"]
 
@@ -64,7 +66,7 @@ class Method(Named, ABC):
     predict_only: ClassVar[frozenset[str]] = frozenset()
     point_prediction: ClassVar[Literal["samples", "single"]] = "samples"
     decodes: ClassVar[bool] = False
-    epoch_seconds: float | None = None  # median over epochs, set by fit; prerequisites count
+    log: TrainingLog | None = None  # set by `fit` where networks are trained
 
     @abstractmethod
     def fit(

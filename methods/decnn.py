@@ -169,7 +169,7 @@ class DecodableMethod(DeepMethod[Decodable]):
         }
         m = frozen.pop("m", None)
         composition = CompositionLoss(m, tuple(frozen.values()), self.regularise)
-        return self.fit_net(train, seed, partial(self.loss, composition=composition))
+        return self.fit_net(train, val, seed, partial(self.loss, composition=composition))
 
     def single_classifier(self) -> nn.Module:
         return self.fitted(self.net).classifier

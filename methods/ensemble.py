@@ -12,6 +12,7 @@ from bench.datasets.base import Split, Task, derive_seed
 from .base import Prerequisite
 from .neural import DeepMethod, DeepParams, Prerequisites, copied, take
 from .standard import Standard
+from .training_log import summed
 
 
 class Ensemble(DeepMethod[nn.ModuleList]):
@@ -47,8 +48,7 @@ class Ensemble(DeepMethod[nn.ModuleList]):
     ) -> Self:
         members = take(self, prerequisites, "standard", self.size)
         self.net = nn.ModuleList(copied(member) for member in members)
-        seconds = [member.epoch_seconds for member in members]
-        self.epoch_seconds = None if None in seconds else sum(s for s in seconds if s)
+        self.log = summed([member.log for member in members])
         return self
 
     def single_classifier(self) -> nn.Module:

@@ -94,7 +94,7 @@ class Grad(DeepMethod[AdversarialDebiasing]):
             hidden = torch.stack([train.attribute(name) for name in self.protect], dim=1)
         protected = replace(train, attributes=hidden.long(), attribute_names=self.protect)
         weights = [balance(values).to(train.x.device) for values in hidden.T]
-        return self.fit_net(protected, seed, partial(self.loss, weights=weights))
+        return self.fit_net(protected, val, seed, partial(self.loss, weights=weights))
 
     def loss(
         self, net: AdversarialDebiasing, batch: Batch, weights: Sequence[Tensor] = ()

@@ -43,7 +43,7 @@ class McDropout(Dropout):
     ) -> Self:
         (dropout,) = take(self, prerequisites, "dropout", 1)
         self.net = copied(dropout)
-        self.epoch_seconds = dropout.epoch_seconds
+        self.log = dropout.log
         return self
 
     def predict_proba(self, x: Tensor) -> Tensor:

@@ -17,7 +17,16 @@ from bench.datasets.base import Split, Task
 from .backbones import BACKBONES, make_classifier
 from .base import Method, Outputs, State
 from .nets import PLAIN, Activation, Classifier, Layers
-from .training import Batch, Loss, Precision, Recipe, cross_entropy, seeded, train
+from .training import (
+    Batch,
+    Loss,
+    Precision,
+    Recipe,
+    cross_entropy,
+    seeded,
+    train,
+    validation,
+)
 
 Net = TypeVar("Net", bound=nn.Module)
 Prerequisites = Mapping[str, Sequence[Method]]
@@ -100,15 +109,20 @@ class NeuralMethod(Method, Generic[Net]):
     def fit(
         self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
     ) -> Self:
-        return self.fit_net(train, seed)
+        return self.fit_net(train, val, seed)
 
     def fit_net(
-        self, split: Split, seed: int, loss: Callable[[Net, Batch], Tensor] | None = None
+        self,
+        split: Split,
+        val: Split,
+        seed: int,
+        loss: Callable[[Net, Batch], Tensor] | None = None,
     ) -> Self:
         """Initialise and train a network on the device of the data.
 
         Args:
             split: the training part.
+            val: the validation part; each epoch's loss and accuracy on it are logged.
             seed: of the initial weights and of the order of the data.
             loss: `loss` by default; a method whose loss needs more than the network and the
                 batch hands over ``partial(self.loss, ...)``.
@@ -117,8 +131,9 @@ class NeuralMethod(Method, Generic[Net]):
             net = self.build(split.task)
         net.to(split.x.device)
         of_batch: Loss = partial(loss or self.loss, net)
-        self.epoch_seconds = train(net, of_batch, split, self.recipe(), seed=seed)
         self.net = net
+        validate = partial(validation, self.single_classifier(), val, self.precision)
+        self.log = train(net, of_batch, split, self.recipe(), seed=seed, validate=validate)
         return self
 
     def single_classifier(self) -> nn.Module:

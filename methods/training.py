@@ -21,8 +21,11 @@ from torch.nn import functional
 
 from bench.datasets.base import Split, derive_seed
 
+from .training_log import Epoch, TrainingLog
+
 Precision = Literal["auto", "float32", "bfloat16"]
 SMALL_BATCH = 128
+VALIDATED = 1000  # inputs at once
 
 
 class Batch(NamedTuple):
@@ -44,6 +47,8 @@ class Batch(NamedTuple):
 
 
 Loss = Callable[[Batch], Tensor]
+Validate = Callable[[], tuple[float, float]]
+"""Returns cross entropy and accuracy of the network as it is; it draws no random number."""
 
 on_epoch: ContextVar[Callable[[int, int], None] | None] = ContextVar("on_epoch", default=None)
 """Called with (epochs done, epochs in all) after every epoch, if set."""
@@ -122,10 +127,19 @@ def threads_for(size: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int) -> float:
-    """Minimise ``loss`` over the parameters of ``net`` in place; return the median epoch's seconds.
+def train(
+    net: nn.Module,
+    loss: Loss,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    validate: Validate,
+) -> TrainingLog:
+    """Minimise ``loss`` over the parameters of ``net`` in place; return the log of it.
 
     The same seed gives the same parameters, bit for bit on one CPU with one number of threads.
+    Validation is only looked at: it changes nothing.
 
     Raises:
         RuntimeError: the loss is no longer a finite number.
@@ -137,7 +151,7 @@ def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int
     labels = split.y.long()
     attributes = split.y[:, :0] if split.attributes is None else split.attributes.to(split.x.device)
     order = torch.Generator().manual_seed(derive_seed("order", seed))  # the same on every device
-    seconds = []
+    seconds, log = [], []
     net.train()
     with threads_for(size), seeded(split.x.device, "training", seed):
         for epoch in range(epochs):
@@ -150,10 +164,29 @@ def train(net: nn.Module, loss: Loss, split: Split, recipe: Recipe, *, seed: int
                 total += step(Batch(x, y, others, progress, len(split)))
             check_finite(total.item(), epoch, epochs)
             seconds.append(time.perf_counter() - start)
+            net.eval()
+            log.append(Epoch(total.item() / steps, *validate()))
+            net.train()
             if report := on_epoch.get():
                 report(epoch + 1, epochs)
     net.eval()
-    return statistics.median(seconds)
+    updates = epochs * steps
+    return TrainingLog(updates, updates * size, statistics.median(seconds), tuple(log))
+
+
+@torch.no_grad()
+def validation(classifier: nn.Module, part: Split, precision: Precision) -> tuple[float, float]:
+    """Return cross entropy, in nats, and accuracy of a classifier in eval mode on a part."""
+    device = part.x.device
+    dtype = resolve_precision(precision, device)
+    loss = torch.zeros((), device=device)
+    right = torch.zeros((), device=device)
+    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+        for rows in torch.arange(len(part), device=device).split(VALIDATED):
+            logits, y = classifier(part.floats(rows)).float(), part.y[rows].long()
+            loss += cross_entropy(logits, y) * len(rows)
+            right += (logits.argmax(-1) == y).float().mean(1).sum()
+    return float(loss) / len(part), float(right) / len(part)
 
 
 class Step:

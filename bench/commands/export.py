@@ -22,7 +22,8 @@ from bench.store.records import Record, Row
 RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",
     "params", "scenario_params", "answer", "headline", "detects", "key", "fit_seconds",
-    "measure_seconds", "precision", "cpu_capability", "threads", "commit", "time",
+    "measure_seconds", "updates", "examples_seen", "precision", "cpu_capability",
+    "threads", "commit", "time",
 ]  # fmt: skip
 VIEW = ["view", "group", "severity", "n", "score"]
 WRITE: dict[str, Callable[[pd.DataFrame, Path], None]] = {

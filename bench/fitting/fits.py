@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import torch
 
 from bench import methods
@@ -23,6 +24,7 @@ from bench.fitting.console import Console
 from bench.fitting.device import precision
 from bench.fitting.isolation import content, isolated
 from bench.methods.base import Method, Prerequisite
+from bench.methods.training_log import TrainingLog
 from bench.store.cache import Cache, Key
 from bench.store.code import changed, code_digest
 
@@ -149,8 +151,7 @@ class Fitter:
 
             def read(state: Any, note: Mapping[str, Any]) -> Fitted:
                 again = construct(type(method), method.params()).load_state(state, self.data.task)
-                epoch = note["epoch_seconds"]
-                again.epoch_seconds = None if epoch is None else _duration(epoch)
+                again.log = _log(note["log"])
                 return Fitted(again.to(self.device), _duration(note["seconds"]))
 
             known = self.cache.load(self._kind, _name(method, seed), key, read)
@@ -191,12 +192,18 @@ class Fitter:
             self._content = content(*self.splits[:2])
         elif not self._data_is_whole():  # an earlier method kept them, and changed them later
             self._must_be_read_anew()
-        yield _on(self.device, self.splits.train), _on(self.device, self.splits.val)
+        problem: Exception | None = None
+        try:
+            yield _on(self.device, self.splits.train), _on(self.device, self.splits.val)
+        except Exception as error:
+            problem = error
         if not self._data_is_whole():
             raise MethodError(
                 f"{method.name} changed its training or validation data in place; "
                 "clone a tensor before changing it"
-            )
+            ) from problem
+        if problem:
+            raise problem
 
     def _data_is_whole(self) -> bool:
         return content(*self.splits[:2]) == self._content
@@ -215,7 +222,7 @@ class Fitter:
             state = method.state()
         self.cache.keep(
             self._kind, _name(method, seed), key, state,
-            seconds=seconds, epoch_seconds=method.epoch_seconds,
+            seconds=seconds, log=msgspec.to_builtins(method.log),
         )  # fmt: skip
         self._done[key.digest] = fitted = Fitted(method, seconds)
         return fitted
@@ -266,6 +273,11 @@ def _duration(seconds: Any) -> float:
     if not (is_number and 0 <= seconds < math.inf):
         raise ValueError(f"{seconds!r} is no number of seconds")
     return float(seconds)
+
+
+def _log(note: Any) -> TrainingLog | None:
+    """Return a kept log of training, or raise a ValueError if it is none."""
+    return None if note is None else msgspec.convert(note, TrainingLog)
 
 
 def _name(method: Method, seed: int) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 from bench.datasets.base import View
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
+from bench.methods.training_log import TrainingLog
 from bench.metrics import calibration, classification
 from bench.metrics.detection import Ranking, Vector
 from bench.scenarios.base import Scenario, answers, scored
@@ -50,18 +51,26 @@ def save(
 ) -> None:
     """Write the curves of one scenario, where it has any; ``key`` is that of its rows."""
     bins: list[files.Bin] = []
+    training: list[tuple[float, float, float]] = []
     scores: list[ScoreCurves] = []
     if isinstance(scenario, Clean):
         bins, scores = clean_curves(evaluator)
+        training = training_curve(evaluator.fitted().method.log)
     elif scenario.detects:
         scores = shift_curves(evaluator, views)
     if scores:
         curves = CurveFile(
             method=evaluator.label, dataset=evaluator.data.label, seed=evaluator.seed,
             scenario=scenario.label, row=key.digest, key=curve_key(key).digest,
-            reliability=bins, scores=scores,
+            reliability=bins, training=training, scores=scores,
         )  # fmt: skip
         files.save(path, curves)
+
+
+def training_curve(log: TrainingLog | None) -> list[tuple[float, float, float]]:
+    """Return the epochs of a log, to five digits; none where nothing was trained."""
+    epochs = () if log is None else log.epochs
+    return [(round(e.loss, 5), round(e.val_loss, 5), round(e.val_accuracy, 5)) for e in epochs]
 
 
 def drawn_scores(prediction: Prediction) -> list[str]:

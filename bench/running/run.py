@@ -325,6 +325,7 @@ def _about(
     failed: bool,
 ) -> dict[str, Any]:
     fitted = None if failed else evaluator.fitted()
+    log = None if fitted is None else fitted.method.log
     return {
         "method": job.label,
         "dataset": job.data.label,
@@ -340,6 +341,8 @@ def _about(
         "metric_specs": registry.added(),
         "key": key.digest,
         "fit_seconds": None if fitted is None else round(fitted.seconds, 3),
+        "updates": None if log is None else log.updates,
+        "examples_seen": None if log is None else log.examples_seen,
         "device": describe(settings.device),
         **environment(job.method, settings.device),
         "threads": torch.get_num_threads(),

@@ -45,12 +45,11 @@ class Cost(Scenario):
             "parameters": float(parameters(fitted.method.state())),
             "passes": passes(fitted.method, evaluator.test.floats(slice(1))),
         }
-        own = fitted.method.epoch_seconds
-        standard = evaluator.reference("standard").fitted().method.epoch_seconds
+        own, standard = fitted.method.log, evaluator.reference("standard").fitted().method.log
         if own is not None:
-            metrics["epoch_seconds"] = own
-            if standard:
-                metrics["ratio_to_standard"] = own / standard
+            metrics["epoch_seconds"] = own.epoch_seconds
+            if standard is not None:
+                metrics["ratio_to_standard"] = own.epoch_seconds / standard.epoch_seconds
         yield Row("cost", 1, metrics)
 
 

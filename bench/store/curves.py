@@ -66,6 +66,7 @@ class CurveFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
         key: digest of all that they depend on.
         reliability: [number, mean confidence, accuracy] in 15 equal bins of confidence of the
             point prediction, shares per mille.
+        training: [training loss, validation loss, validation accuracy] after each epoch.
         scores: the curves of each score.
     """
 
@@ -77,6 +78,7 @@ class CurveFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     row: Label
     key: Label
     reliability: Annotated[list[Bin], Meta(max_length=1000)] = []
+    training: Annotated[list[tuple[Number, Number, Number]], Meta(max_length=100_000)] = []
     scores: list[ScoreCurves] = []
 
     def of(self, score: str) -> ScoreCurves | None:

@@ -145,6 +145,8 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     key: Label = ""
     fit_seconds: Annotated[float, Meta(ge=0, le=1e12)] | None = None
     measure_seconds: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    updates: Count | None = None
+    examples_seen: Count | None = None
     precision: Label = ""
     cpu_capability: Label = ""
     threads: Count | None = None

@@ -285,12 +285,12 @@ def test_a_fit_is_not_kept_if_its_source_was_edited_meanwhile(fitter, monkeypatc
 def test_a_kept_fit_of_another_form_is_made_again(fitter, state):
     before = weights(fitter, Linear(**TINY))
     key = fitter.key(Linear(**TINY), 0)
-    fitter.cache.keep("fits/digits", "linear-s0", key, state, seconds=1.0, epoch_seconds=1.0)
+    fitter.cache.keep("fits/digits", "linear-s0", key, state, seconds=1.0, log=None)
     fitter._done.clear()
     assert same(weights(fitter, Linear(**TINY)), before)
 
 
-@pytest.mark.parametrize("note", [{}, {"seconds": None, "epoch_seconds": 1.0}])
+@pytest.mark.parametrize("note", [{}, {"seconds": None, "log": None}, {"seconds": 1.0, "log": 3}])
 def test_a_kept_fit_without_its_seconds_is_made_again(fitter, note):
     fitted = fitter.obtain(Linear(**TINY), 0)
     key = fitter.key(Linear(**TINY), 0)
