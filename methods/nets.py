@@ -126,6 +126,21 @@ class Classifier(nn.Module):
         """Return the outputs h_1 … h_L of all blocks, (L, n, F) or (L, n, F, h, w)."""
         return torch.stack(list(self.steps(x)))
 
+    def activation_at(self, x: Tensor, layers: Tensor) -> Tensor:
+        """Return the activation of one layer for each input, (n, F) or (n, F, h, w).
+
+        Inputs leave at their layer, so that blocks beyond it do not run for them.
+        """
+        order = layers.argsort(descending=True, stable=True)
+        counts = layers.bincount(minlength=len(self.blocks)).flip(0).cumsum(0).flip(0).tolist()
+        h, left = self.stem(x[order]), []
+        for block, going, staying in zip(self.blocks, counts, [*counts[1:], 0], strict=True):
+            if not going:
+                break
+            h = block(h[:going], None)
+            left.append(h[staying:])
+        return torch.cat(left[::-1])[order.argsort()]
+
     def draw_masks(self) -> Tensor:
         """Draw one dropout mask a block, (L, F), with values 0 and 1 / (1 - rate).
 

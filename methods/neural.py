@@ -47,6 +47,9 @@ class NeuralParams(TypedDict, total=False):
 class NeuralMethod(Method, Generic[Net]):
     """A method that trains one `nn.Module`; a subclass writes `build` and, mostly, `loss`.
 
+    All methods have one budget: the same number of gradient steps for each of their networks.
+    A method that trains longer than its rivals wins by that.
+
     Args:
         epochs: least number of passes over the training data.
         min_updates: least number of gradient steps, so that one setting serves a thousand inputs
@@ -70,8 +73,8 @@ class NeuralMethod(Method, Generic[Net]):
     def __init__(
         self,
         *,
-        epochs: int = 10,
-        min_updates: int = 400,
+        epochs: int = 25,
+        min_updates: int = 1000,
         batch: int = 512,
         lr: float = 1e-3,
         weight_decay: float = 1e-4,

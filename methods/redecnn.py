@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .decnn import NO_COMPOSITION, CompositionLoss, DecodableMethod, DecodableParams
+from .draws import integers
 from .nets import Decodable, pick, squared_error
 from .training import Batch, cross_entropy
 
@@ -18,17 +19,18 @@ class ReDecNN(DecodableMethod):
     L = -log p(y|f(x)) + sum_d alpha^d (-log p(y|f(x_d)) + beta |x - x_d|^2) with x_0 = x and
     x_d = g(h_l(x_{d-1})), layer l drawn uniformly for every input and depth.
 
-    alpha = 0.5 was chosen against 0.8 on MNIST's validation part (`laptop`, 25 epochs, one seed):
+    alpha = 0.5 was chosen against 0.8 on MNIST's validation part (25 epochs, one seed):
     accuracy 0.981 against 0.978, squared error of the first decodings 13 to 16 against 19 to 23.
 
-    rgb_beta_scale = 0.1 and the 1000 updates that `laptop` makes at least were chosen on validation
+    rgb_beta_scale = 0.1 and the 1000 updates that are made at least were chosen on validation
     data of celeba-10k (one seed): the lowest squared error at which the 40 attributes are predicted
     as accurately as by `standard` (0.855). At beta 0.0167, 0.005 and 0.001 accuracy is 0.843,
     0.860 and 0.864, the squared error 67, 72 and 87; accuracy on "Beard" alone at 0.0167 is 0.874
     after 675 updates and 0.885 after 1000 (`standard` 0.884).
 
-    The point prediction is f(x). The S samples are classifiers drawn from the tree: each is a path
-    of D layers, drawn once for the whole batch, and classifies its last decoded activation.
+    The point prediction is f(x). The S samples are classifiers drawn from the tree: each follows a
+    path of D layers and classifies its last decoded activation. Every input has paths of its own,
+    drawn from its bytes: paths that all inputs share decide a table by one draw.
 
     Args:
         depth: depth D of the recursion.
@@ -90,8 +92,8 @@ class ReDecNN(DecodableMethod):
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
-        paths = torch.randint(self.blocks, (self.samples, self.depth))
-        return classify_paths(net, x, paths).softmax(-1).transpose(0, 1)
+        paths = integers(x, (self.samples, self.depth), self.blocks)
+        return classify_paths(net, x, paths).softmax(-1)
 
 
 def recursive_loss(
@@ -123,19 +125,24 @@ def recursive_loss(
 
 
 def classify_paths(net: Decodable, x: Tensor, paths: Tensor) -> Tensor:
-    """Return the logits (S, n, T, K) at the end of every path of layers (S, D).
+    """Return the logits (n, S, T, K) at the end of every input's own paths of layers (n, S, D).
 
-    Paths with a common beginning share its images: at each depth every distinct beginning is
-    decoded once, and all of them form one large batch.
+    While an input has fewer beginnings of paths than paths, all that there can be are decoded,
+    and its paths share them; from then on each path runs by itself, and only as far into f as
+    the layer that it decodes.
     """
     f, g = net.classifier, net.decoder
-    images, parent = x.unsqueeze(0), torch.zeros(len(paths), dtype=torch.long)
-    for layers in paths.T:
-        edges, child = torch.unique(
-            torch.stack([parent, layers], dim=1), dim=0, return_inverse=True
-        )
-        h = f.activations(images.flatten(0, 1)).unflatten(1, images.shape[:2])  # (L, P, n, F)
-        images = g(h[edges[:, 1], edges[:, 0]])
-        parent = child
+    n, samples = paths.shape[:2]
+    rows = torch.arange(n, device=x.device)
+    images, parent = x[:, None], torch.zeros_like(paths[:, :, 0])  # (n, P, C, H, W), (n, S)
+    for layers in paths.unbind(-1):
+        if images.shape[1] * len(f.blocks) <= samples:
+            decoded = g(f.activations(images.flatten(0, 1)))  # (L, n P, C, H, W)
+            images = decoded.unflatten(1, images.shape[:2]).movedim(0, 2).flatten(1, 2)
+            parent = parent * len(f.blocks) + layers
+        else:
+            mine = images[rows[:, None], parent].flatten(0, 1)
+            images = g(f.activation_at(mine, layers.flatten())).unflatten(0, (n, samples))
+            parent = torch.arange(samples, device=x.device).expand(n, samples)
     logits = f(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-    return logits[parent]
+    return logits[rows[:, None], parent]

@@ -1,5 +1,6 @@
 """Known answers: each method against hand-written sums, closed forms and the method it extends."""
 
+import itertools
 import math
 
 import pytest
@@ -148,22 +149,38 @@ def test_decnn_samples_classify_the_decoding_of_each_layer():
     torch.testing.assert_close(predictions(method, x), torch.stack(wanted, 1).detach())
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_sharing_beginnings_of_paths_changes_no_prediction(depth):
+@pytest.mark.parametrize(("samples", "depth"), [(12, 1), (12, 3), (2, 2), (1, 1)])
+def test_each_input_follows_its_own_paths(samples, depth):
     net, x = decodable(), toy(5).floats()
-    paths = torch.randint(3, (12, depth), generator=torch.Generator().manual_seed(2))
-    for path, found in zip(paths.tolist(), classify_paths(net, x, paths), strict=True):
-        image = x
-        for layer in path:
+    paths = torch.randint(3, (5, samples, depth), generator=torch.Generator().manual_seed(2))
+    logits = classify_paths(net, x, paths)
+    for i, s in itertools.product(range(5), range(samples)):
+        image = x[[i]]
+        for layer in paths[i, s].tolist():
             image = net.decoder(net.classifier.activations(image)[layer])
-        torch.testing.assert_close(found, net.classifier(image))
+        torch.testing.assert_close(logits[i, s], net.classifier(image)[0])
 
 
-def test_sharing_beginnings_decodes_each_of_them_once():
+def test_beginnings_that_paths_share_are_decoded_once():
     net, decoded = decodable(), []
-    net.decoder.register_forward_hook(lambda _, inputs, __: decoded.append(len(inputs[0])))
-    classify_paths(net, toy(2).floats(), torch.tensor([[0, 1, 2], [0, 1, 0], [0, 2, 2], [0, 1, 2]]))
-    assert decoded == [1, 2, 3]
+    net.decoder.register_forward_hook(lambda _, inputs, __: decoded.append(inputs[0].numel()))
+    classify_paths(net, toy(2).floats(), torch.zeros(2, 20, 3, dtype=torch.long))
+    width = net.classifier.shape[0]
+    assert [n // (2 * width) for n in decoded] == [3, 9, 20]  # images of an input at each depth
+
+
+@pytest.mark.parametrize("layers", [[0, 0, 0], [2, 2, 2], [2, 0, 1], [1, 1, 0]])
+def test_the_activation_of_one_layer_is_that_of_all(layers):
+    f, x, layers = decodable().classifier, toy(3).floats(), torch.tensor(layers)
+    torch.testing.assert_close(f.activation_at(x, layers), pick(f.activations(x), layers))
+
+
+def test_blocks_run_for_the_inputs_that_need_them_alone():
+    f, ran = decodable().classifier, []
+    for block in f.blocks:
+        block.register_forward_hook(lambda _, inputs, __: ran.append(len(inputs[0])))
+    f.activation_at(toy(3).floats(), torch.tensor([1, 0, 1]))
+    assert ran == [3, 2]
 
 
 def test_pick_takes_the_layer_of_each_input():
