@@ -10,15 +10,18 @@ from torch import Tensor
 from bench.datasets.base import Split
 
 from .base import Prerequisite
+from .draws import integers
 from .dropout import Dropout, DropoutParams
 from .neural import Prerequisites, copied, take
+
+POOL = 512  # masks: drawing one for each input and sample would take longer than the network
 
 
 class McDropout(Dropout):
     """S passes of a `dropout` network, p(y|x) = 1/S sum_s softmax f(x; mask_s).
 
-    The network is that of `dropout` with the same seed. A mask drops the same features for the
-    whole batch, so that a sample is one classifier.
+    The network is that of `dropout` with the same seed. Every input has masks of its own, chosen
+    from `POOL` masks by its bytes: masks that all inputs share decide a table by one draw.
 
     Args:
         samples: number S of passes.
@@ -48,5 +51,7 @@ class McDropout(Dropout):
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
-        passes = [net.masked(x, net.draw_masks()).softmax(-1) for _ in range(self.samples)]
+        masks = net.draw_masks(POOL).to(x.device)
+        chosen = integers(x, (self.samples,), POOL)
+        passes = [net.masked(x, masks[:, which]).softmax(-1) for which in chosen.unbind(1)]
         return torch.stack(passes, dim=1)

@@ -55,7 +55,7 @@ class LinearClassifier(nn.Module):
 
 
 class Drop(nn.Module):
-    """Drop features, or whole channels of maps: at random while training, or by a given mask."""
+    """Drop features, or whole channels of maps: at random while training, or by given masks."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Drop(nn.Module):
 
     def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
-            return h * mask.unflatten(0, (-1, *[1] * (h.dim() - 2)))
+            return h * mask.reshape(*mask.shape, *[1] * (h.dim() - 2))
         if not self.rate:
             return h
         drop = functional.dropout if h.dim() == 2 else functional.dropout2d
@@ -77,7 +77,7 @@ class Classifier(nn.Module):
         task: gives the shape of images and the number of targets and classes.
         stem: maps images to the input of the first block.
         blocks: return activations of the same ``shape``, so that these stack and one decoder
-            serves all; each takes a dropout mask (F,) or None.
+            serves all; each takes dropout masks or None.
         shape: of an activation, (F,) or (F, h, w).
         summary: maps last activations to features (n, F), on which the head is linear.
         rate: of dropout.
@@ -105,7 +105,12 @@ class Classifier(nn.Module):
         self.head = layers.linear(shape[0], math.prod(self.outputs))
 
     def steps(self, x: Tensor, masks: Tensor | None = None) -> Iterator[Tensor]:
-        """Yield the outputs h_1 … h_L of all blocks, (n, F) or (n, F, h, w)."""
+        """Yield the outputs h_1 … h_L of all blocks, (n, F) or (n, F, h, w).
+
+        Args:
+            x: images (n, C, H, W).
+            masks: of dropout, (L, F) for all inputs alike, or (L, n, F).
+        """
         h = self.stem(x)
         for i, block in enumerate(self.blocks):
             h = block(h, None if masks is None else masks[i])
@@ -141,17 +146,17 @@ class Classifier(nn.Module):
             left.append(h[staying:])
         return torch.cat(left[::-1])[order.argsort()]
 
-    def draw_masks(self) -> Tensor:
-        """Draw one dropout mask a block, (L, F), with values 0 and 1 / (1 - rate).
+    def draw_masks(self, count: int) -> Tensor:
+        """Draw ``count`` dropout masks, (L, count, F), with values 0 and 1 / (1 - rate).
 
         Drawn on the CPU, so that every device drops the same features.
         """
-        keep = torch.rand(len(self.blocks), self.shape[0]) >= self.rate
+        keep = torch.rand(len(self.blocks), count, self.shape[0]) >= self.rate
         return keep / (1 - self.rate)
 
     def masked(self, x: Tensor, masks: Tensor) -> Tensor:
-        """Return logits (n, T, K) with the same dropout masks (L, F) for every input."""
-        return self.classify(_last(self.steps(x, masks.to(x.device))))
+        """Return logits (n, T, K) with dropout masks (L, n, F), or (L, F) for all inputs."""
+        return self.classify(_last(self.steps(x, masks)))
 
 
 def _last(steps: Iterator[Tensor]) -> Tensor:

@@ -38,7 +38,7 @@ class ReversibleBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x1, x2 = x.chunk(2, dim=1)
-        for_f, for_g = (None, None) if mask is None else mask.chunk(2)
+        for_f, for_g = (None, None) if mask is None else mask.chunk(2, -1)
         y1 = x1 + self.f(x2, for_f)
         y2 = x2 + self.g(y1, for_g)
         return torch.cat([y1, y2], dim=1)

@@ -268,10 +268,21 @@ def test_mc_dropout_uses_the_weights_of_dropout():
     assert not torch.allclose(predictions(method, x)[:, 0], predictions(method, x)[:, 1])
 
 
-def test_a_dropout_mask_is_shared_by_the_batch_and_keeps_the_expected_size():
-    net = mlp(TASK, blocks=3, features=4000, rate=0.25)
-    masks = net.draw_masks()
-    assert masks.shape == (3, 4000)
+def test_each_input_has_dropout_masks_of_its_own():
+    dropout = Dropout(rate=0.5, **TINY).fit(toy(), toy(), seed=0)
+    method = McDropout(samples=4, rate=0.5, **TINY)
+    method.fit(toy(), toy(), seed=0, prerequisites={"dropout": [dropout]})
+    twins = toy(1).floats().repeat(3, 1, 1, 1)
+    twins[1] += 1e-6
+    found = predictions(method, twins)
+    assert torch.equal(found[0], found[2])
+    assert (found[0] - found[1]).abs().max() > 0.01
+
+
+def test_a_dropout_mask_keeps_the_expected_size():
+    net = mlp(TASK, blocks=3, features=400, rate=0.25)
+    masks = net.draw_masks(10)
+    assert masks.shape == (3, 10, 400)
     assert masks.unique().tolist() == pytest.approx([0, 4 / 3])
     assert masks.mean().item() == pytest.approx(1, abs=0.02)
 
