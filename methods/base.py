@@ -90,9 +90,10 @@ class Method(Named, ABC):
     def predict_proba(self, x: Tensor) -> Tensor:
         """Return probabilities (n, S, T, K) for one batch (n, C, H, W); differentiable.
 
-        The harness seeds the global generator alike before every batch. Draw one classifier
-        for each sample and use it on the whole batch (one weight draw, one dropout mask, one
-        path): then neither batch size nor order changes a number.
+        Neither batch size nor order may change a number. The harness seeds the global generator
+        alike before every batch: draw what an input's samples are made of by the input's bytes
+        (`bench.methods.draws`), or, where that costs too much, one classifier for each sample
+        and the whole batch.
         """
 
     @abstractmethod

@@ -98,7 +98,7 @@ def test_nets_on_maps_make_more_updates_at_least(backbone):
     assert Standard().recipe().min_updates == 1000
     assert Standard(backbone=backbone).recipe().min_updates == 1200
     assert Standard(backbone=backbone, min_updates=2000).recipe().min_updates == 2000
-    assert Standard(backbone=backbone, conv_min_updates=0).recipe().min_updates == 400
+    assert Standard(backbone=backbone, conv_min_updates=0).recipe().min_updates == 1000
 
 
 @every_backbone

@@ -30,6 +30,7 @@ from bench.report.plots import (
     ranks,
     shift,
     sweep,
+    training,
 )  # fmt: skip
 from bench.store.curves import read_all
 from bench.store.records import MetricSpec
@@ -43,15 +44,18 @@ def curve_of(record, rise):
     if record["scenario"] == "clean":
         bins = [[0, 0, 0]] * 14 + [[100, 950, 900]]
         curves = {"risk": [1000 * i for i in range(1, 51)]}
+        epochs = [[2.0 / e, 1.0 / e + 0.1 * record["seed"], 1 - 0.1 / e] for e in (1, 2, 4)]
     else:
-        bins, views = [], {row["view"]: row.get("group", "") for row in record["rows"]}
+        bins, epochs, views = [], [], {row["view"]: row.get("group", "") for row in record["rows"]}
         tpr = [round(1000 * max(rise, i / 50)) for i in range(51)]
         curves = {"inliers": [50] * 20, "views": [
             {"view": v, "severity": 0.0, "group": g, "tpr": tpr, "outliers": [50] * 20}
             for v, g in views.items()
         ]}  # fmt: skip
     names = ("method", "dataset", "scenario", "seed")
-    about = {name: record[name] for name in names} | {"row": record["key"], "reliability": bins}
+    about = {name: record[name] for name in names} | {
+        "row": record["key"], "reliability": bins, "training": epochs,
+    }  # fmt: skip
     return {"schema": 2, "key": "k", "scores": [{"score": "predictive_entropy"} | curves]} | about
 
 
@@ -128,7 +132,7 @@ def test_every_figure_there_are_numbers_for_is_written(results):
         for kind in ("clean", "corruption", "cross_dataset", "clean_variants",
                      "corruption_variants", "cross_dataset_variants", "heatmap_corruption",
                      "heatmap_corruption_variants", "roc", "histograms", "risk_coverage",
-                     "reliability", "ranks", "cost_quality")
+                     "reliability", "ranks", "cost_quality", "training")
     }  # fmt: skip
     for name in names:
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -511,3 +515,26 @@ def test_a_fingerprint_follows_the_numbers():
     )
     assert figures.fingerprint(one) == figures.fingerprint(same)
     assert figures.fingerprint(one) != figures.fingerprint(other)
+
+
+def test_training_shows_the_mean_over_seeds_of_each_epoch(results):
+    (figure,) = drawn(training.training, material(results)).values()
+    errors, losses = figure.axes
+    name, line = next(iter(lines(losses).items()))
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert line.get_ydata() == pytest.approx([1.05, 0.55, 0.3])
+    assert lines(errors)[name].get_ydata() == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_seeds_of_unequal_length_are_no_mean(results):
+    before = set(lines(drawn(training.training, material(results))["training"].axes[1]))
+    path = row_file(results, "clean", "standard", 0, kind="curves")
+    change(path, training=json.loads(path.read_text())["training"][:2])
+    after = set(lines(drawn(training.training, material(results))["training"].axes[1]))
+    assert before - after == {"standard"}
+
+
+def test_without_epochs_there_is_no_figure_of_training(results):
+    for path in (results / "curves").rglob("*.json"):
+        change(path, training=[])
+    assert not drawn(training.training, material(results))
