@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,9 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from .errors import DataError
+
+DRAFT = ".draft-"  # how the name of a folder starts in which a file is written
+LEFT_OVER = 24 * 3600  # seconds after which a draft belongs to a process that was killed
 
 
 @dataclass(frozen=True)
@@ -168,12 +172,22 @@ def draft(path: Path) -> Iterator[Path]:
     A reader sees all of the new file or none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    _remove_old_drafts(path.parent)
+    folder = Path(tempfile.mkdtemp(prefix=DRAFT, dir=path.parent))
     try:
         yield folder / path.name
         (folder / path.name).replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_old_drafts(folder: Path) -> None:
+    """Remove the drafts of killed processes in a folder: those that nobody wrote to for a day."""
+    for one in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):
+            newest = max(path.stat().st_mtime for path in [one, *one.iterdir()])
+            if time.time() - newest > LEFT_OVER:
+                shutil.rmtree(one)
 
 
 def damaged(name: str, path: Path, reason: object, hint: str | None = None) -> DataError:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import platform
-import signal
-import threading
+import tempfile
 import time
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from bench import plugins
 from bench.datasets.base import Dataset, View
 from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
@@ -33,10 +26,11 @@ from bench.fitting.fits import Fitter
 from bench.metrics import registry
 from bench.running import curves
 from bench.running.plan import Job
+from bench.running.workers import side_by_side
 from bench.scenarios.base import Scenario, Views
 from bench.scores import all_scores
 from bench.scores.own import own_score
-from bench.store import code, records
+from bench.store import records
 from bench.store.cache import Cache, Key
 from bench.store.code import code_digest, commit
 from bench.store.files import remove_old_drafts
@@ -116,68 +110,16 @@ def _read_code(jobs: Sequence[Job]) -> None:
 def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Done]:
     if settings.jobs == 1:
         return (run_job(job, settings, console) for job in jobs)
-    return _side_by_side(deque(jobs), settings, console)
 
+    def died(job: Job) -> Done:
+        error = MethodError(
+            f"the process that ran {job.label} died (os._exit, a crash in native code, "
+            "or killed, as for want of memory)"
+        )
+        return run_job(job, settings, console, problem=Outcome.failed(error))
 
-def _side_by_side(waiting: deque[Job], settings: Settings, console: Console) -> Iterator[Done]:
-    """Run jobs in worker processes; one that kills its process fails, and the others go on."""
-    while waiting:
-        suspects = yield from _until_broken(waiting, settings, workers=settings.jobs)
-        for job in suspects:  # one of them killed its process: alone, each answers for itself
-            if (yield from _until_broken(deque([job]), settings, workers=1)):
-                died = MethodError(
-                    f"the process that ran {job.label} died (os._exit, a crash in native code, "
-                    "or killed, as for want of memory)"
-                )
-                yield run_job(job, settings, console, problem=Outcome.failed(died))
-
-
-def _until_broken(
-    waiting: deque[Job], settings: Settings, *, workers: int
-) -> Generator[Done, None, list[Job]]:
-    """Run jobs, taken off ``waiting``, until none is left or a worker dies; return the unfinished.
-
-    No more jobs are handed out than there are workers, so that few are in question then.
-    """
-    threads = max(1, (os.cpu_count() or 1) // settings.jobs)
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (threads, code.sources())
-    )
-    running: dict[Future[Done], Job] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                future = pool.submit(_in_worker, waiting[0], settings)
-                running[future] = waiting.popleft()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done = future.result()
-                del running[future]
-                yield done
-    except BrokenProcessPool:
-        return list(running.values())
-    except BaseException:  # such as Ctrl-C: nobody waits for what the workers are at
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return []
-
-
-def _start_worker(threads: int, sources: Mapping[Path, str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    plugins.modules()
-    code.adopt(sources)
-    torch.set_num_threads(threads)
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent has ended, however it ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+    work = partial(_in_worker, settings=settings)
+    return side_by_side(jobs, work, died=died, workers=settings.jobs)
 
 
 def _in_worker(job: Job, settings: Settings) -> Done:
@@ -401,9 +343,8 @@ def _headline(record: Record) -> list[str]:
 def _must_be_writable(results: Path) -> None:
     try:
         results.mkdir(parents=True, exist_ok=True)
-        probe = results / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=results):
+            pass
     except OSError as error:
         raise UsageError(
             f"cannot write to the results folder {results} ({error.strerror}); "
