@@ -7,7 +7,7 @@ folder alone is far. The environment carries them, so that worker processes see 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from .base import Dataset, Raw, Source
 from .decoding import PictureFiles, pictures_at
 from .errors import DataError
 from .outliers import Outliers
-from .own import own_label
+from .placed import Placed
 
 VARIABLE = "BENCH_OUTLIERS"
 
 
-class OutlierFolder(Outliers):
+class OutlierFolder(Placed, Outliers):
     """Pictures of the user's own, without labels, in any folders below ``path``.
 
     Args:
@@ -33,6 +33,7 @@ class OutlierFolder(Outliers):
     """
 
     name = "outliers"
+    hidden = ("near", "size")
     source = "the user's own files"
     kind = "photo"
     content = frozenset({"own outliers"})
@@ -48,17 +49,10 @@ class OutlierFolder(Outliers):
         self.size = size
         self.called = called
 
-    @classmethod
-    def label_of(cls, changed: Mapping[str, str]) -> str:
-        return own_label(cls.name, changed, hidden=("near", "size"))
-
     @cached_property
     def label(self) -> str:
         """The name of the folder, but not where it lies, nor the size that the inliers have."""
         return self.label_of({"path": self.path, "called": self.called})
-
-    def _identity(self) -> tuple[object, ...]:  # type: ignore[override]
-        return (*super()._identity(), *self.params().values())
 
     def is_near(self, data: Source) -> bool:
         return self.near

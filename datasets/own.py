@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from .base import (
 )
 from .errors import DataError
 from .images import grey, in_chunks, resize
+from .placed import Placed
 
 PART_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -57,7 +57,7 @@ class Labels:
         return torch.tensor([i for i, of in enumerate(self.parts) if of == part], dtype=torch.long)
 
 
-class OwnData(Dataset):
+class OwnData(Placed, Dataset):
     """Labelled pictures of the user's own. A subclass writes `read_labels` and `read_images`.
 
     Without a test part a fifth is cut off, the same for every seed; without a validation part a
@@ -71,6 +71,7 @@ class OwnData(Dataset):
         called: the name in results; by default that of the file or folder.
     """
 
+    hidden = ("kind", "holds")
     source = "the user's own files"
     kind: Kind = "photo"
     content = frozenset({"own pictures"})
@@ -93,19 +94,6 @@ class OwnData(Dataset):
         self.called = called
         if holds:
             self.content = frozenset(holds)
-
-    @classmethod
-    def label_of(cls, changed: Mapping[str, str]) -> str:
-        return own_label(cls.name, changed, hidden=("kind", "holds"))
-
-    @cached_property
-    def label(self) -> str:
-        """The kind of data and the name of the file or folder, but not where it lies."""
-        words = {k: str(v) for k, v in self.params().items() if v != self.defaults()[k]}
-        return self.label_of(dict(sorted(words.items())))
-
-    def _identity(self) -> tuple[object, ...]:  # type: ignore[override]
-        return (*super()._identity(), *self.params().values())
 
     @abstractmethod
     def read_labels(self) -> Labels:
@@ -210,19 +198,6 @@ class OwnData(Dataset):
                     f"{where}: class '{name}' has {count} training inputs, and {fewest} are needed "
                     f"to cut off a {' and a '.join(cut)} part; add some, or leave the class out"
                 )
-
-
-def own_label(name: str, changed: Mapping[str, str], hidden: tuple[str, ...] = ()) -> str:
-    """Return a short name for results: what it is, the stem of its path, other parameters.
-
-    The folder is left out, because results are read on other machines.
-    """
-    words = dict(changed)
-    path, called = words.pop("path", ""), words.pop("called", "")
-    stem = called or Path(path).expanduser().absolute().stem if path else called
-    plain = re.sub(r"[^\w.-]+", "_", stem)
-    rest = ",".join(f"{key}={text}" for key, text in words.items() if key not in hidden)
-    return (f"{name}-{plain}" if plain else name) + (f":{rest}" if rest else "")
 
 
 def fitted_to(x: Tensor, shape: tuple[int, int, int]) -> Tensor:

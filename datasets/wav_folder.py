@@ -11,12 +11,13 @@ import torch
 
 from .base import Split, Splits, Task, derive_seed, fingerprint
 from .errors import DataError
-from .own import PART_NAMES, TEST_SHARE, own_label, stratified
+from .own import PART_NAMES, TEST_SHARE, stratified
+from .placed import Placed
 from .speech import PARTS, Listing, Part, Speech
 from .waves import Clip
 
 
-class WavFolder(Speech):
+class WavFolder(Placed, Speech):
     """Recordings below ``path``, and a CSV table ``file,label[,speaker][,split]`` among them.
 
     A recording is seen as a log-mel spectrogram of ``seconds`` around the centre of its energy, at
@@ -32,6 +33,7 @@ class WavFolder(Speech):
     """
 
     name = "wav_folder"
+    hidden = ("table", "holds")
     source = "the user's own files"
     content = frozenset({"own recordings"})
     tags = frozenset()
@@ -57,19 +59,6 @@ class WavFolder(Speech):
         self.called = called
         if holds:
             self.content = frozenset(holds)
-
-    @classmethod
-    def label_of(cls, changed: dict[str, str]) -> str:  # type: ignore[override]
-        return own_label(cls.name, changed, hidden=("table", "holds"))
-
-    @cached_property
-    def label(self) -> str:
-        """The kind of data and the name of the folder, but not where it lies."""
-        words = {k: str(v) for k, v in self.params().items() if v != self.defaults()[k]}
-        return self.label_of(dict(sorted(words.items())))
-
-    def _identity(self) -> tuple[object, ...]:  # type: ignore[override]
-        return (*super()._identity(), *self.params().values())
 
     @property
     def task(self) -> Task:  # type: ignore[override]

@@ -11,14 +11,18 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import click
+import msgspec
+from rich.console import Console
 
 import bench.scenarios
 from bench import cli, datasets, methods
 from bench.commands.catalogue import Parameter
 from bench.commands.inventory import entries
+from bench.commands.summary import printed
 from bench.datasets.base import Dataset, Source
 from bench.datasets.corruptions import CORRUPTIONS
 from bench.datasets.named import Named, Value
@@ -27,8 +31,14 @@ from bench.discover import subclasses, written
 from bench.methods.base import Method
 from bench.metrics.registry import metrics
 from bench.presets import DEFAULT, PRESETS
+from bench.report.formats import number
+from bench.report.frames import ResultGroup, load, result_groups
+from bench.report.leaderboard import Column, by_words, leaderboard
+from bench.report.stats import best, mean_and_std
+from bench.report.wu2021 import published
 from bench.scenarios.base import Scenario
 from bench.scores import all_scores
+from bench.store.records import RANKED_BY, REFERENCE, Headline
 
 DOCS = Path(__file__).resolve().parent
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -170,6 +180,73 @@ def command_table() -> Lines:
         yield code(f"bench {path}"), plain(command.get_short_help_str(300))
 
 
+SHOWN = {  # in the table of the README: label -> what its line says
+    "standard": "`standard`",
+    "mc_dropout": "`mc_dropout`, rate 0.5",
+    "mc_dropout:rate=0.1": "`mc_dropout:tuned`, rate 0.1",
+    "bayes": "`bayes`",
+    "ensemble": "`ensemble`",
+    "decnn": "`decnn`",
+    "redecnn": "`redecnn`",
+    "redecnn:compose=linear": "composed with `linear`",
+    "redecnn:compose=resnet": "composed with a ResNet-18",
+}
+QUANTITIES = {  # head -> scenario, and what of it is averaged
+    "accuracy %": ("clean", Headline("", "accuracy")),
+    "Fashion": ("cross_dataset", Headline("", view="fashion")),
+    "faces": ("cross_dataset", Headline("", view="celeba-10k")),
+    "FGSM": ("adversarial", Headline("", view="fgsm")),
+    "corruptions": ("corruption", Headline("")),
+    "errors": ("clean", Headline("", "misclassification_auroc")),
+    "ECE %": ("clean", Headline("", "ece")),
+}
+PUBLISHED = {"accuracy %": "mnist accuracy", "ECE %": "mnist ece"}
+
+
+def reference_group(name: str) -> ResultGroup:
+    """Return the committed rows of one data set under the default preset."""
+    groups = result_groups(load(REFERENCE)[0])
+    return next(g for g in groups if (g.dataset, g.preset) == (name, DEFAULT))
+
+
+def mnist_results() -> str:
+    """Return the README's table of MNIST: mean ± deviation over the seeds, the best in bold."""
+    group = reference_group("mnist")
+    places = [group.methods.index(label) for label in SHOWN]
+    lines = {label: [text] for label, text in SHOWN.items()}
+    for head, (scenario, headline) in QUANTITIES.items():
+        spec = group.specs[headline.metric]
+        if head.endswith("%"):
+            spec = msgspec.structs.replace(spec, scale=100.0, digits=2)
+        column = Column(scenario, headline, spec)
+        values = column.values(group).mean(axis=2, keepdims=True)[places]
+        bold = best(values, [column.spec])[:, 0]
+        means, deviations = mean_and_std(values * column.spec.scale)
+        for i, label in enumerate(SHOWN):
+            text = number(means[i, 0], deviations[i, 0], column.spec.digits)
+            paper = published.values().get((label, PUBLISHED.get(head, "")), {})
+            last = f" ({next(iter(paper.values())):g})" if paper else ""
+            lines[label].append((f"**{text}**" if bold[i] else text) + last)
+    rows = [["method", *QUANTITIES], ["---", *["---:"] * len(QUANTITIES)], *lines.values()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+TABLES["mnist_results"] = mnist_results
+
+
+def digits_output() -> str:
+    """Return what the main job prints, its first lines and columns."""
+    group = reference_group("digits")
+    console = Console(width=120, file=StringIO(), markup=False, highlight=False)
+    console.print(f"{group.title}, AUROC by {by_words(RANKED_BY)}")
+    console.print(printed(leaderboard(group).text().iloc[:5, :6]))
+    lines = console.file.getvalue().splitlines()
+    return "".join(f"    {line.rstrip()}\n" for line in lines)
+
+
+TABLES["digits_output"] = digits_output
+
+
 def option_lists() -> str:
     """Return every command with its usage and its options, as Markdown."""
     return "\n".join(described(path, command) for path, command in commands())
@@ -264,7 +341,8 @@ def filled(page: str) -> str:
 
 def pages() -> list[Path]:
     """Return the pages that have tables from the code."""
-    return [path for path in sorted(DOCS.glob("*.md")) if PLACE.search(path.read_text("utf-8"))]
+    known = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+    return [path for path in known if PLACE.search(path.read_text("utf-8"))]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.datasets.base import Split, Task, generator
 from bench.datasets.errors import BenchError
-from bench.datasets.own import own_label
+from bench.datasets.placed import own_label
 
 from .base import Method, Outputs, State
 from .checkpoints import called_factory, factory_file, load_program, load_weights, read_weights

@@ -69,7 +69,7 @@ def show(results: Path, datasets: Collection[str], preset: str, score: str = RAN
         if group.dataset in wanted and group.preset == preset:
             frame, left_out = trimmed(leaderboard(group, score).text(), console.width)
             console.print(f"{group.title}, AUROC by {by_words(score)}", style="italic")
-            console.print(_table(frame))
+            console.print(printed(frame))
             if left_out:
                 console.print(f"not shown for want of width: {', '.join(left_out)}", style="dim")
 
@@ -98,7 +98,8 @@ def _width(frame: pd.DataFrame) -> int:
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _table(frame: pd.DataFrame) -> Table:
+def printed(frame: pd.DataFrame) -> Table:
+    """A leaderboard as it is printed in a terminal."""
     table = Table(box=None, pad_edge=False)
     for name in frame:
         left = name in ("method", "score")

@@ -219,7 +219,7 @@ def whole(tmp_path_factory):
 
 @dataclass
 class Kind:
-    """Runs of one kind, and which process is killed after how many seconds of computing or writes."""
+    """Runs of one kind, and which process is killed after how many computed seconds or writes."""
 
     name: str
     start: Callable[[Path, int], Process]
