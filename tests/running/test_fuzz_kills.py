@@ -34,12 +34,16 @@ import bench.commands.verify
 import bench.report.figures
 import bench.running.run
 from bench.cli import main
+from bench.datasets.store import Store
+from bench.running import run as running
+from bench.running.plan import Job, make_plan
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(6 * 3600)]
 DRAW = random.Random(int(os.environ.get("BENCH_FUZZ_SEED", "0")))
 KILLS = int(os.environ.get("BENCH_FUZZ_KILLS", "40"))
-WORDS = ["run", "--methods", "chance,linear,standard,ensemble", "--scenarios", "clean,corruption",
-         "--preset", "smoke", "--seeds", "0", "-q"]  # fmt: skip
+METHODS, SCENARIOS = "chance,linear,standard,ensemble", "clean,corruption"
+WORDS = ["run", "--methods", METHODS, "--scenarios", SCENARIOS, "--preset", "smoke", "--seeds", "0",
+         "-q"]  # fmt: skip
 DAY = 24 * 3600
 PATIENCE = 120  # seconds in which a killed run's processes must have ended
 
@@ -47,6 +51,13 @@ PATIENCE = 120  # seconds in which a killed run's processes must have ended
 def words(folder: Path, jobs: int) -> list[str]:
     place = ["--results", str(folder / "results"), "--data", str(folder / "data")]
     return [*WORDS, *place, "--jobs", str(jobs)]
+
+
+def planned() -> list[Job]:
+    return make_plan(
+        methods_=METHODS, datasets_="digits", scenarios=SCENARIOS, seeds=[0], preset="smoke",
+        store=Store.from_environment(),
+    )  # fmt: skip
 
 
 @dataclass
@@ -116,6 +127,7 @@ def forked(folder: Path, jobs: int = 1, dies_at: int = 0) -> Process:
         sys.stdout = sys.stderr = open(writing, "w", buffering=1, closefd=False)  # noqa: SIM115
         fork = multiprocessing.get_context("fork")
         multiprocessing.get_context = lambda method=None: fork
+        os.environ["LOKY_MAX_CPU_COUNT"] = "1"  # figures are drawn here, and not by others
         if dies_at:
             die_in_a_write(dies_at)
         main(words(folder, jobs), standalone_mode=False)
@@ -210,6 +222,7 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
+    running._read_code(planned())  # its forks have the digests then
     run = forked(folder)
     assert run.finish() == 0, run.text.decode()
     files = made(folder)
