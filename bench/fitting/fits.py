@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -151,6 +151,7 @@ class Fitter:
 
             def read(state: Any, note: Mapping[str, Any]) -> Fitted:
                 again = construct(type(method), method.params()).load_state(state, self.data.task)
+                _must_have_form(again.state(), state)
                 again.log = _log(note["log"])
                 return Fitted(again.to(self.device), _duration(note["seconds"]))
 
@@ -217,7 +218,7 @@ class Fitter:
             )
 
     def _keep(self, method: Method, seed: int, key: Key, seconds: float) -> Fitted:
-        must_be_unchanged(method)
+        must_be_unchanged(method.name, method.code_modules())
         with isolated(method.name, self.device):
             state = method.state()
         self.cache.keep(
@@ -228,17 +229,29 @@ class Fitter:
         return fitted
 
 
-def must_be_unchanged(method: Method) -> None:
-    """Check that the source of a method is what it was when the run started.
+def must_be_unchanged(name: str, modules: Iterable[str]) -> None:
+    """Check that the source of modules is what it was when the run started.
 
     Raises:
         CodeChangedError: it was edited, so the key no longer names the code that ran.
     """
-    if edited := changed(*method.code_modules()):
+    if edited := changed(*modules):
         names = ", ".join(path.name for path in edited)
-        raise CodeChangedError(
-            f"{method.name}: its source changed during the run ({names}); run again"
-        )
+        raise CodeChangedError(f"{name}: its source changed during the run ({names}); run again")
+
+
+def _must_have_form(loaded: Any, kept: Any) -> None:
+    """Raise if a state that was loaded had to be converted: what was kept is not what was fitted.
+
+    Networks take weights of another type in silence.
+    """
+    if isinstance(kept, torch.Tensor) and isinstance(loaded, torch.Tensor):
+        forms = [(tensor.dtype, tensor.shape) for tensor in (kept, loaded)]
+        if forms[0] != forms[1]:
+            raise ValueError(f"a tensor of {forms[0]}, not {forms[1]}")
+    elif isinstance(kept, Mapping) and isinstance(loaded, Mapping):
+        for name in kept.keys() & loaded.keys():
+            _must_have_form(loaded[name], kept[name])
 
 
 def construct(cls: type[Method], params: Mapping[str, Value]) -> Method:

@@ -18,11 +18,11 @@ import torch
 from bench.datasets.base import Dataset, View
 from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
-from bench.errors import MethodError, UsageError, WriteError
+from bench.errors import CodeChangedError, MethodError, UsageError, WriteError
 from bench.fitting.console import Console
 from bench.fitting.device import describe, environment
 from bench.fitting.evaluator import Evaluator
-from bench.fitting.fits import Fitter
+from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.metrics import registry
 from bench.running import curves
 from bench.running.plan import Job
@@ -123,8 +123,12 @@ def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator
 
 
 def _in_worker(job: Job, settings: Settings) -> Done:
-    console = _quiet_console()
-    done = run_job(job, settings, console)
+    console, problem = _quiet_console(), None
+    try:  # a worker imports what is on the disk, and takes digests from the parent's texts
+        must_be_unchanged(job.label, _all_modules(job))
+    except CodeChangedError as error:
+        problem = Outcome.failed(error)
+    done = run_job(job, settings, console, problem)
     notes, console.notes = console.notes, []
     return replace(done, notes=tuple(notes))
 
@@ -195,6 +199,12 @@ def row_key(evaluator: Evaluator, scenario: Scenario, views: Sequence[View]) -> 
         "references": [evaluator.reference(name).key().digest for name in scenario.references],
     }
     return Key(spec)
+
+
+def _all_modules(job: Job) -> set[str]:
+    """Return the modules whose code decides any number of a job."""
+    scenarios = {name for scenario in job.scenarios for name in _modules(scenario)}
+    return {*job.method.code_modules(), "bench.fitting.prediction", *scenarios}
 
 
 def _modules(scenario: Scenario) -> list[str]:

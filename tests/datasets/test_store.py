@@ -1,6 +1,7 @@
 """Finding, downloading, unpacking and keeping files."""
 
 import os
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +175,17 @@ def test_a_draft_appears_whole_or_not_at_all(tmp_path):
         assert not target.exists()
     assert target.read_text() == "whole"
     assert [p.name for p in target.parent.iterdir()] == ["file"]
+
+
+def test_drafts_of_killed_processes_go_when_they_are_a_day_old(tmp_path):
+    for name, hours in {"old": 25, "new": 1}.items():
+        (tmp_path / f".draft-{name}").mkdir()
+        (tmp_path / f".draft-{name}" / "file").touch()
+        for path in (tmp_path / f".draft-{name}" / "file", tmp_path / f".draft-{name}"):
+            os.utime(path, (time.time() - 3600 * hours,) * 2)
+    with draft(tmp_path / "file") as path:
+        path.touch()
+    assert entries(tmp_path) == [".draft-new/file", "file"]
 
 
 def test_a_failed_download_says_where_it_looked_and_what_to_run(monkeypatch, tmp_path):

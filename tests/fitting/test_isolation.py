@@ -1,5 +1,6 @@
 """A method that misbehaves fails by itself: it changes no other method's data, settings or fit."""
 
+import json
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -288,6 +289,19 @@ def test_a_kept_fit_of_another_form_is_made_again(fitter, state):
     fitter.cache.keep("fits/digits", "linear-s0", key, state, seconds=1.0, log=None)
     fitter._done.clear()
     assert same(weights(fitter, Linear(**TINY)), before)
+
+
+def test_kept_weights_of_another_type_are_made_again(fitter):
+    before = weights(fitter, Linear(**TINY))
+    key = fitter.key(Linear(**TINY), 0)
+    (about,) = (fitter.cache.folder / "fits/digits").glob("*.json")
+    note = json.loads(about.read_text())["note"]
+    doubled = {"net": {name: value.double() for name, value in before.items()}}
+    fitter.cache.keep("fits/digits", "linear-s0", key, doubled, **note)
+    fitter._done.clear()
+    again = weights(fitter, Linear(**TINY))
+    assert same(again, before)
+    assert list((fitter.cache.folder / "fits/digits").glob("*.damaged"))
 
 
 @pytest.mark.parametrize("note", [{}, {"seconds": None, "log": None}, {"seconds": 1.0, "log": 3}])

@@ -9,8 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import bench
+from bench.datasets.store import Store
+from bench.running import run as running
+from bench.running.plan import make_plan
+from bench.store import code
 
 WORDS = ["--preset", "smoke", "--seeds", "0", "--scenarios", "clean"]
 METHOD = '''
@@ -122,3 +127,22 @@ def test_source_edited_in_mid_run_is_not_filed_under_the_new_codes_key(tmp_path)
     assert not list((results / "cache/fits/digits").glob("edited-*.pt"))
     finish(start("edited", results, plugins), 0)
     assert statuses(results)["edited"] == "ok"
+
+
+def test_a_worker_does_not_file_edited_code_under_the_key_of_the_former(tmp_path, monkeypatch):
+    (job,) = make_plan(
+        methods_="chance", datasets_="digits", scenarios="clean", seeds=[0], preset="smoke",
+        store=Store.from_environment(),
+    )  # fmt: skip
+    source = bench.HERE / "scenarios" / "clean.py"
+    code.code_digest("bench.scenarios.clean")
+    edited = {**code.sources(), source: source.read_text().replace("ece", "eee")}
+    monkeypatch.setattr(code, "_sources", edited)
+    code.code_digest.cache_clear()
+    settings = running.Settings(tmp_path, "smoke", torch.device("cpu"))
+    done = running._in_worker(job, settings)
+    code.code_digest.cache_clear()
+    assert done.failed == 1
+    (path,) = (tmp_path / "rows").rglob("*.json")
+    assert "chance: its source changed during the run (clean.py)" in path.read_text()
+    assert not list((tmp_path / "cache").rglob("*.pt"))
