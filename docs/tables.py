@@ -20,8 +20,8 @@ from rich.console import Console
 
 import bench.scenarios
 from bench import cli, datasets, methods
-from bench.commands.catalogue import Parameter
 from bench.commands.inventory import entries
+from bench.commands.listing import Parameter
 from bench.commands.summary import printed
 from bench.datasets.base import Dataset, Source
 from bench.datasets.corruptions import CORRUPTIONS

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 @PRESET
 @DEVICE
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Fits to run side by side.")  # fmt: skip
+              help="Fits to run side by side. From 2 on, a method that ends or crashes its process "
+                   "fails alone; with 1 it ends the run.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1), default=None, metavar="N",
               help="Most inputs a view: the parameter `cap` of every scenario.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")

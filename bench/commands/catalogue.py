@@ -13,43 +13,15 @@ from pathlib import Path
 
 import msgspec
 from platformdirs import user_cache_path
-from rich.console import Console
-from rich.table import Table
 
 import bench
 from bench import datasets, methods, plugins
+from bench.commands.listing import Entry, Parameter, console, table
 from bench.discover import unknown
 from bench.errors import WriteError
 from bench.store.files import write
 
 KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "metrics", "presets")
-PIPED = 10_000  # characters a line where no terminal cuts it
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A parameter with its default as it is typed, and the defaults of presets that differ."""
-
-    name: str
-    default: str
-    meaning: str
-    choices: list[str]
-    minimum: float | None
-    presets: dict[str, str]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One thing that can be named: ``line`` in lists, ``text`` and the rest where it is asked for.
-
-    ``variants`` are its named settings, such as "rate=0.1".
-    """
-
-    kind: str
-    name: str
-    line: str
-    source: str = ""
-    text: str = ""
-    parameters: list[Parameter] = []
-    variants: dict[str, str] = {}
 
 
 class _Kept(msgspec.Struct):
@@ -123,15 +95,15 @@ def _list(kind: str, entries: Iterable[Entry]) -> None:
 def _explain(entries: Sequence[Entry]) -> None:
     """Print one name; a data set is listed as a source too, and is explained once."""
     entry = entries[0]
-    console = _console()
-    console.print(f"{entry.name}, one of the {entry.kind}\n\n{entry.text or entry.line}\n")
+    output = console()
+    output.print(f"{entry.name}, one of the {entry.kind}\n\n{entry.text or entry.line}\n")
     if entry.source:
-        console.print(f"Source: {entry.source}\n")
+        output.print(f"Source: {entry.source}\n")
     lines = [(p.name, p.default, _sizes(p), _meaning(p)) for p in entry.parameters]
     if lines:
         table("parameters", ("name", "default", "with a preset", "meaning"), lines)
     for variant, values in entry.variants.items():
-        console.print(f"{entry.name}:{variant} is {entry.name} with {values}")
+        output.print(f"{entry.name}:{variant} is {entry.name} with {values}")
 
 
 def _sizes(parameter: Parameter) -> str:
@@ -145,27 +117,3 @@ def _meaning(parameter: Parameter) -> str:
     if parameter.minimum is not None:
         words.append(f"At least {parameter.minimum:g}.")
     return " ".join(words)
-
-
-def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    """Print a table; where the output is no terminal, no cell is cut or broken."""
-    drawn = Table(box=None, pad_edge=False)
-    drawn.add_column(columns[0], no_wrap=True)
-    for column in columns[1:]:
-        drawn.add_column(column, overflow="fold")
-    for line in lines:
-        drawn.add_row(*line)
-    console = _console()
-    with console.capture() as capture:
-        console.print(title, style="bold")
-        console.print(drawn)
-    for text in capture.get().splitlines():
-        print(text.rstrip())
-    print()
-
-
-def _console() -> Console:
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED
-    return console

@@ -16,7 +16,7 @@ import torch
 
 import bench.scenarios
 from bench import datasets, methods
-from bench.commands.catalogue import Entry, Parameter, table
+from bench.commands.listing import Entry, Parameter, table
 from bench.datasets.base import Dataset, Source
 from bench.datasets.named import Named, Value
 from bench.datasets.store import Store
