@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -288,3 +289,22 @@ def test_a_strange_file_in_a_locks_place_is_moved(cache, harm):
     harm(path)
     with cache.lock("fits/d", "m", KEY):
         assert path.is_file()
+
+
+def test_asking_for_the_commit_leaves_the_index_of_the_clone_alone(tmp_path, monkeypatch):
+    def git(*words: str) -> None:
+        names = ["-c", "user.name=x", "-c", "user.email=x@y"]
+        subprocess.run(["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True)
+
+    (tmp_path / "file").write_text("content")
+    git("init")
+    git("add", "file")
+    git("commit", "-m", "x")
+    os.utime(tmp_path / "file", (1, 1))  # `git status` would write the new time into its index
+    before = (tmp_path / ".git/index").read_bytes()
+    monkeypatch.setattr(bench, "CLONE", tmp_path)
+    code.commit.cache_clear()
+    said = code.commit()
+    code.commit.cache_clear()
+    assert len(said) == 12
+    assert (tmp_path / ".git/index").read_bytes() == before
