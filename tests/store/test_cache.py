@@ -294,7 +294,8 @@ def test_a_strange_file_in_a_locks_place_is_moved(cache, harm):
 def test_asking_for_the_commit_leaves_the_index_of_the_clone_alone(tmp_path, monkeypatch):
     def git(*words: str) -> None:
         names = ["-c", "user.name=x", "-c", "user.email=x@y"]
-        subprocess.run(["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True)
+        whole = ["git", "-C", str(tmp_path), *names, *words]
+        subprocess.run(whole, check=True, capture_output=True)
 
     (tmp_path / "file").write_text("content")
     git("init")
