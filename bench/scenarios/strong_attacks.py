@@ -85,6 +85,9 @@ class StrongAttacks(ShiftScenario):
             for target in self.target
         ]
 
+    def family(self, view: View) -> str:
+        return "attack"
+
     def views(self, evaluator: Evaluator) -> Views:
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
         attacks = [
