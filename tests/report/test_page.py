@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bench.report import formats, render
 from bench.report.frames import load, result_groups
-from bench.report.leaderboard import leaderboard
+from bench.report.leaderboard import SPAN, leaderboard
 from bench.report.stats import ranking
 from bench.report.web import page, page_data
 from bench.store.records import DETECTION, OWN, RANKED_BY, Record, upgraded
@@ -230,7 +230,8 @@ def heading(tab, label):
 
 def printed(group, score=RANKED_BY):
     table = leaderboard(group, score).text()
-    order = ["method", "rank", *[name for name in table if name not in ("method", "rank")]]
+    drawn = ("method", "rank", SPAN)  # the page draws the intervals of ranks
+    order = ["method", "rank", *[name for name in table if name not in drawn]]
     return table[order].to_numpy().tolist()
 
 

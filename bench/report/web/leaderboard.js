@@ -249,7 +249,8 @@
     const mean = ranks.mean[method] / 100;
     const [low, high] = ranks.low
       ? [ranks.low[method] / 100, ranks.high[method] / 100] : [mean, mean];
-    return svg(56, 12, "span", "",
+    const words = ranks.low ? `95 % interval ${low.toFixed(2)} to ${high.toFixed(2)}` : "";
+    return svg(56, 12, "span", words, words ? element("svg:title", {}, words) : null,
       element("svg:path", { class: "axis", d: "M4 6H52" }),
       element("svg:path", { class: "reach", d: `M${x(low).toFixed(1)} 6H${x(high).toFixed(1)}` }),
       element("svg:circle", { class: "spot", cx: x(mean).toFixed(1), cy: 6, r: 2.5 }));
