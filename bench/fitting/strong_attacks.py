@@ -23,8 +23,9 @@ TINY = torch.finfo(torch.float32).tiny
 class MeanOfSamples(nn.Module):
     """Log of the mean probabilities of a method, (n, C, H, W) to (n, T, K); differentiable.
 
-    Cross entropy against it is -log p(y|x) of the mean prediction. The generator is set alike for
-    every pass, as in a prediction, so that the draws attacked are the draws predicted with.
+    Cross entropy against it is -log p(y|x) of the mean prediction. The generator is set as for a
+    prediction, so that the draws attacked are those that x is predicted with. Where an input's
+    bytes choose its draws, every step meets others: the expectation over samples.
 
     Args:
         method: a fitted method.

@@ -29,8 +29,8 @@ TARGETS = {"single": "", "samples": " on samples"}
 class StrongAttacks(ShiftScenario):
     """FGSM and PGD on the single classifier, and on the mean of the samples, which is ranked.
 
-    The loss of the mean prediction is followed through all samples, with the draws that the
-    prediction uses. A gradient costs a forward and a backward pass of every sample, so neither
+    The loss of the mean prediction is followed through all samples, drawn as for a prediction. A
+    gradient costs a forward and a backward pass of every sample, so neither
     "ood" nor "all" contains it: ask for it by name, or for "attacks".
 
     Args:

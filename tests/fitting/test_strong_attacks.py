@@ -49,9 +49,14 @@ def test_the_mean_of_one_sample_is_the_single_classifier():
     assert (fgsm_direction(MeanOfSamples(method, 0), x, y) == single).float().mean() > 0.999
 
 
-@pytest.mark.parametrize("name", ["mc_dropout", "bayes", "ensemble", "decnn", "redecnn"])
-def test_stronger_attacks_raise_the_loss_of_the_mean_prediction_more(name):
-    trial = Trial(name)
+@pytest.mark.parametrize(
+    "spec",
+    ["mc_dropout:rate=0.1,samples=20", "bayes:samples=20", "ensemble", "decnn",
+     "redecnn:samples=20"],
+)  # fmt: skip
+def test_stronger_attacks_raise_the_loss_of_the_mean_prediction_more(spec):
+    name, _, choices = spec.partition(":")
+    trial = Trial(f"{name}:min_updates=200" + (f",{choices}" if choices else ""))
     method, x, y = trial.fitted, trial.splits.test.floats(), trial.splits.test.y
     mean, eps = MeanOfSamples(method, 7), 0.15
 
@@ -61,8 +66,10 @@ def test_stronger_attacks_raise_the_loss_of_the_mean_prediction_more(name):
     single = loss(perturbed(x, fgsm_direction(method.single_classifier(), x, y), eps))
     samples = loss(perturbed(x, fgsm_direction(mean, x, y), eps))
     steps = loss(pgd(mean, x, y, eps=eps, steps=10, seed=0))
-    assert max(loss(x), single) <= samples * 1.001
-    assert samples <= steps
+    assert loss(x) < min(single, samples)
+    assert max(single, samples) < steps
+    if name in ("ensemble", "decnn"):  # elsewhere what is attacked is not quite what predicts next
+        assert single < samples
 
 
 def test_the_draws_attacked_are_the_draws_predicted_with():
