@@ -18,7 +18,13 @@ from bench.store.records import RANKED_BY, json_files
 
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
-LESS = [SPAN, "score", "FGSM transfer", "fit s", SPREAD]  # what a narrow terminal loses, in this order
+LESS = [
+    SPAN,
+    "score",
+    "FGSM transfer",
+    "fit s",
+    SPREAD,
+]  # what a narrow terminal loses, in this order
 STAMP = ".report"  # digest of the records that the report was made of
 
 

@@ -49,7 +49,7 @@ class Interval(NamedTuple):
 
     @property
     def p(self) -> float:
-        """Two-sided p-value of "no difference": 1 minus the level of the interval that ends at 0."""
+        """Two-sided p-value of "no difference": the interval of level 1 - p ends at 0."""
         from scipy.optimize import brentq
 
         distance = abs(self.estimate)

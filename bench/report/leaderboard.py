@@ -218,7 +218,9 @@ def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
         calibrated = column.spec.kind == "answer" and column.spec.name != "accuracy"
         eligible = accurate(group)[:, None] if calibrated else None
         found = stats.compared(per_seed, [column.spec], eligible)
-        best[column.label] = {name for name, at in zip(methods, found.best[:, 0], strict=True) if at}
+        best[column.label] = {
+            name for name, at in zip(methods, found.best[:, 0], strict=True) if at
+        }
         could_see[column.label] = found.could_see[:, 0] * column.spec.scale
         (mean[column.label], std[column.label]) = (
             x[:, 0] for x in stats.mean_and_std(per_seed * column.spec.scale)

@@ -203,7 +203,7 @@ def t_above(statistic: float, freedom: int) -> float:
     return float(stdtr(freedom, -statistic))
 
 
-def t_quantile(share: float, freedom: int) -> float:
+def t_quantile(share: float, freedom: float) -> float:
     """The number that Student's t stays below in a share of cases."""
     from scipy.special import stdtrit
 
@@ -237,9 +237,7 @@ class Compared:
     could_see: Array
 
 
-def compared(
-    values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = None
-) -> Compared:
+def compared(values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = None) -> Compared:
     """The best methods of each column and those not distinguishable from them.
 
     All others are tested against the best by paired t-tests over the seeds, and at most 5 % of

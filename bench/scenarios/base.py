@@ -105,9 +105,7 @@ class ShiftScenario(Scenario):
                     yield self._row(view, name, judged(probs, view.y))
 
     def _row(self, view: View, score: str, metrics: dict[str, float]) -> Row:
-        return Row(
-            view.name, view.n, metrics, score, view.severity, view.group, self.family(view)
-        )
+        return Row(view.name, view.n, metrics, score, view.severity, view.group, self.family(view))
 
 
 def applicable(prediction: Prediction) -> list[Score]:

@@ -103,7 +103,9 @@ def test_every_score_has_the_numbers_of_its_leaderboard():
         assert f"difference {ranks['difference']:.2f}" in table.caption
         assert f"{ranks['methods']} complete methods in {ranks['cells']} " in table.caption
         assert f"over the {ranks['families']} families" in table.caption
-        assert shown(ranks["low"], 2) == [formats.number(x, digits=2) for x in table.span.low[names]]
+        assert shown(ranks["low"], 2) == [
+            formats.number(x, digits=2) for x in table.span.low[names]
+        ]
         for at, label in enumerate(groups):
             column = sheet["columns"].index(len(data["cells"]) + at)
             for found, wanted in (("mean", table.mean), ("std", table.std)):

@@ -516,7 +516,9 @@ def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):
     assert "…" not in out
     assert "not shown" not in out
     show(results, {"toy_digits"}, "smoke", OWN)
-    assert "not shown for want of width: 95 %, score" in capsys.readouterr().out  # one too many for 120
+    assert (
+        "not shown for want of width: 95 %, score" in capsys.readouterr().out
+    )  # one too many for 120
 
 
 def test_markdown_cells_cannot_break_the_table():

@@ -34,7 +34,8 @@ def ranks(material: Material) -> Iterator[Drawing]:
         f"5 % (critical difference {difference:.2f})."
     )
     yield Drawing(
-        "ranks", caption,
+        "ranks",
+        caption,
         partial(_draw, means, table.span, difference, material.palette(means.index)),
     )
 

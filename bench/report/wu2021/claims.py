@@ -250,7 +250,10 @@ def claims() -> list[Claim]:
     listed = json.loads(FILE.read_text("utf-8"))["claims"]
     return [
         Claim(
-            c["id"], c["section"], c["margin"], c["text"],
+            c["id"],
+            c["section"],
+            c["margin"],
+            c["text"],
             tuple(x for s in c["checks"] for x in _checks(s)),
         )
         for c in listed
