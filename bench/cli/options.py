@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
-TAGS = "ood, audio, corruption, adversarial, heldout, calibration, fairness, cost, paper"
+TAGS = "ood, audio, corruption, adversarial, attacks, heldout, calibration, fairness, cost, paper"
 OUTLIERS = "BENCH_OUTLIERS"  # as `bench.datasets.outlier_folder` reads it; importing that is slow
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 

@@ -162,20 +162,30 @@ def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> No
 @DATA
 @common
 def compare(first: str, second: str, score: str, **options: Any) -> None:
-    """Test AUROC(FIRST) - AUROC(SECOND) view by view, by a paired bootstrap over test inputs."""
+    """Test AUROC(FIRST) - AUROC(SECOND) view by view.
+
+    Of each seed two models are compared, by a paired bootstrap over test inputs; of several seeds,
+    such as --seeds 0-2, also the two methods, over seeds and inputs together.
+    """
     jobs, settings = plan(f"{first},{second}", **options)
     from bench.commands.compare import differences
     from bench.fitting.console import Console
 
     with Console() as console:
-        for data, difference in differences(jobs, settings, console, score):
-            estimate, low, high = difference.interval
+        for one in differences(jobs, settings, console, score):
+            estimate, low, high, *_ = one.interval
+            of = f"seed {one.seeds[0]}" if len(one.seeds) == 1 else f"{len(one.seeds)} seeds"
+            seen = f"{one.could_see:.4f}" if one.could_see < 1 else "no difference"
+            told = "*" if one.told else f"could have seen {seen}"
             console.say(
-                f"{data:<8} seed {difference.seed}  {difference.scenario:<14} "
-                f"{difference.view:<18} {estimate:+.4f}  [{low:+.4f}, {high:+.4f}]"
-                f"{'' if difference.interval.holds_zero() else '  *'}"
+                f"{one.data:<8} {of:<7}  {one.scenario:<14} {one.view:<18} "
+                f"{estimate:+.4f}  [{low:+.4f}, {high:+.4f}]  {told}"
             )
-    click.echo("* the 95 % interval excludes 0; it covers the choice of inputs, not of seeds")
+    click.echo(
+        "In brackets: 95 % interval, of one seed over test inputs (these two models), of several "
+        "over seeds and inputs (the methods). * told apart; of a seed's, or of all seeds', stars "
+        "at most 5 % are chance. Could have seen: the smallest difference shown with power 80 %."
+    )
 
 
 @click.command()

@@ -17,7 +17,7 @@ from bench.errors import UsageError
 from bench.report import formats
 from bench.report.frames import load
 from bench.store.files import draft, write
-from bench.store.records import Record, Row
+from bench.store.records import Record, Row, family
 
 RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",
@@ -25,7 +25,7 @@ RECORD = [
     "measure_seconds", "updates", "examples_seen", "precision", "cpu_capability",
     "threads", "commit", "time",
 ]  # fmt: skip
-VIEW = ["view", "group", "severity", "n", "score"]
+VIEW = ["view", "group", "family", "severity", "n", "score"]
 WRITE: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".csv": lambda table, path: write(path, formats.csv(table)),
     ".json": lambda table, path: write(path, table.to_json(orient="records")),
@@ -56,7 +56,7 @@ def wide(records: Sequence[Record]) -> pd.DataFrame:
     lines = []
     for record in records:
         about = _about(record)
-        lines += [row.metrics | about | _place(row) for row in record.rows]
+        lines += [row.metrics | about | _place(record, row) for row in record.rows]
         lines += [] if record.rows else [about | dict.fromkeys(VIEW)]
     table = pd.DataFrame(lines)
     metrics = sorted(set(table) - set(RECORD) - set(VIEW))
@@ -71,8 +71,8 @@ def _about(record: Record) -> dict[str, Any]:
     return about
 
 
-def _place(row: Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in VIEW}
+def _place(record: Record, row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in VIEW} | {"family": family(record, row)}
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:

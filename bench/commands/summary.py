@@ -12,13 +12,19 @@ from rich.table import Table
 
 from bench.report import render
 from bench.report.frames import load, result_groups
-from bench.report.leaderboard import by_words, leaderboard
+from bench.report.leaderboard import SPAN, by_words, leaderboard
 from bench.store.files import write
 from bench.store.records import RANKED_BY, json_files
 
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
-LESS = ["score", "FGSM transfer", "fit s", SPREAD]  # what a narrow terminal loses, in this order
+LESS = [
+    SPAN,
+    "score",
+    "FGSM transfer",
+    "fit s",
+    SPREAD,
+]  # what a narrow terminal loses, in this order
 STAMP = ".report"  # digest of the records that the report was made of
 
 

@@ -77,6 +77,11 @@ class Evaluator:
             self._predictions[view.fingerprint] = self._load_or_run(view)
         return self._predictions[view.fingerprint]
 
+    @property
+    def prediction_seed(self) -> int:
+        """What the global generator is set to before every batch of a prediction."""
+        return derive_seed("predict", self.method.name, self.data.label, self.seed)
+
     def has_predicted(self, view: View) -> bool:
         """Return whether `predict` has a view's prediction already and would run no network."""
         known = view.fingerprint in self._predictions
@@ -106,8 +111,7 @@ class Evaluator:
         return made
 
     def _run(self, view: View) -> Prediction:
-        seed = derive_seed("predict", self.method.name, self.data.label, self.seed)
-        method = self.fitted().method
+        method, seed = self.fitted().method, self.prediction_seed
         made = run_network(method, view.load(), seed=seed, device=self.fitter.device)
         try:
             check(made, view.n, self.fitter.splits.test.task)

@@ -26,6 +26,7 @@ from bench.store.records import (
     MetricSpec,
     Record,
     declared,
+    family,
     merge,
     read_all,
 )
@@ -41,6 +42,7 @@ class Cell(NamedTuple):
     variant: str
     group: str
     n: int
+    family: str = ""  # ranks are averaged within it first
 
     @property
     def label(self) -> str:
@@ -71,7 +73,7 @@ class Measurements:
             for row in record.rows:
                 place = row.view, row.severity, record.variant
                 if place not in about:
-                    about[place] = Cell(*place, row.group, row.n)
+                    about[place] = Cell(*place, row.group, row.n, family(record, row))
         self.cells = [about[place] for place in sorted(about)]
         self.scores = sorted({row.score for r in records for row in r.rows})
         # Rows have few different sets of metrics: what is done once for each of these is cheap.

@@ -6,7 +6,7 @@ Columns come from the records: each scenario declares its headlines, each metric
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from bench.report import stats
-from bench.report.formats import in_words, number
+from bench.report.formats import NONE, in_words, number
 from bench.report.frames import Array, Measurements, ResultGroup, gaps, shared
 from bench.report.stats import Mask, Ranking
 from bench.store.records import DETECTION, OWN, RANKED_BY, Headline, MetricSpec
 
 Notes = dict[str, dict[str, list[str]]]  # method -> reason -> where
 ACCURATE = 0.9  # of the best accuracy: what is right less often is the best of nothing else
+SPAN = "95 %"  # heading of the intervals of ranks
 FIT = MetricSpec("fit_seconds", "fit", "s", digits=1)  # no direction: chance would always win
 
 
@@ -98,7 +99,8 @@ def shifts(group: ResultGroup) -> list[Column]:
 class Leaderboard:
     """Numbers of one group, best rank first; ``rank`` is NaN for a method that lacks a cell.
 
-    ``mean`` and ``std`` have the printed unit; ``best`` is label -> methods in bold.
+    ``mean``, ``std`` and ``could_see`` (the smallest difference from the best that would have been
+    seen) have the printed unit; ``best`` is label -> methods in bold.
     """
 
     columns: list[Column]
@@ -106,9 +108,11 @@ class Leaderboard:
     by: str
     score: pd.Series
     rank: pd.Series
+    span: pd.DataFrame  # of the ranks, low and high
     ranking: Ranking
     mean: pd.DataFrame
     std: pd.DataFrame
+    could_see: pd.DataFrame
     best: dict[str, set[str]]
     caption: str
     notes: list[str]
@@ -124,6 +128,8 @@ class Leaderboard:
             return [(bold if name in chosen else plain)(cell) for name, cell in pairs]
 
         table = {"rank": styled("rank", [number(value, digits=2) for value in self.rank])}
+        if self.span.notna().any(axis=None):
+            table[SPAN] = [plain(_span(*ends)) for ends in self.span.to_numpy()]
         table["method"] = [plain(name) for name in self.rank.index]
         if self.by == OWN:  # else it is the same for all, and in the caption
             table["score"] = [plain(in_words(name)) for name in self.score]
@@ -134,10 +140,13 @@ class Leaderboard:
         return pd.DataFrame(table)
 
     def numbers(self) -> pd.DataFrame:
-        """The same as numbers, one column each for mean and standard deviation."""
-        table = pd.DataFrame({"rank": self.rank, "score": self.score})
+        """The same as numbers, with standard deviations, and the gaps that could be seen."""
+        table = self.span.add_prefix("rank ").assign(score=self.score)
+        table.insert(0, "rank", self.rank)
         for label in self.mean:
             table[f"{label} mean"], table[f"{label} std"] = self.mean[label], self.std[label]
+            if label in self.could_see:
+                table[f"{label} could have seen"] = self.could_see[label]
         return table.round(6).rename_axis("method").reset_index()
 
 
@@ -162,12 +171,22 @@ def ranked_cells(group: ResultGroup, score: str, metric: str = DETECTION) -> dic
     return found
 
 
+def ranked_families(group: ResultGroup, scenarios: Iterable[str]) -> list[str]:
+    """The family of each cell that ranks are over, in the order of the scenarios."""
+    return [
+        group.measurements[name].cells[i].family
+        for name in scenarios
+        for i in _cells_of(group, name)
+    ]
+
+
 def overall_ranking(group: ResultGroup, score: str, metric: str = DETECTION) -> Ranking:
-    """The ranking of a group's methods over all cells that are compared."""
-    cells = [values.mean(axis=1) for values in ranked_cells(group, score, metric).values()]
-    table = np.hstack(cells) if cells else np.empty((len(group.methods), 0))
+    """The ranking of a group's methods over all cells that are compared, by family."""
+    parts = ranked_cells(group, score, metric)
+    if not parts:
+        return stats.ranking([np.empty((len(group.methods), 1, 0))])
     higher = metric not in group.specs or group.specs[metric].better != "lower"
-    return stats.ranking(table, higher=higher)
+    return stats.ranking(list(parts.values()), ranked_families(group, parts), higher=higher)
 
 
 def accurate(group: ResultGroup) -> Mask:
@@ -190,7 +209,7 @@ def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
         part = group.measurements[name]
         _note(notes, gaps(part, values, _cells_of(group, name)))
     best = {"rank": {name for name, at in zip(methods, ranking.best, strict=True) if at}}
-    mean, std, specs = {}, {}, {}
+    mean, std, could_see, specs = {}, {}, {}, {}
     shown = columns(group)
     for column in shown:
         part, values = group.measurements[column.scenario], column.values(group, score)
@@ -198,8 +217,11 @@ def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
         per_seed = values.mean(axis=2, keepdims=True)
         calibrated = column.spec.kind == "answer" and column.spec.name != "accuracy"
         eligible = accurate(group)[:, None] if calibrated else None
-        chosen = stats.best(per_seed, [column.spec], eligible)[:, 0]
-        best[column.label] = {name for name, at in zip(methods, chosen, strict=True) if at}
+        found = stats.compared(per_seed, [column.spec], eligible)
+        best[column.label] = {
+            name for name, at in zip(methods, found.best[:, 0], strict=True) if at
+        }
+        could_see[column.label] = found.could_see[:, 0] * column.spec.scale
         (mean[column.label], std[column.label]) = (
             x[:, 0] for x in stats.mean_and_std(per_seed * column.spec.scale)
         )
@@ -210,9 +232,16 @@ def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
         columns=shown, specs=specs | {FIT.heading: FIT}, by=score,
         score=pd.Series({name: group.own[name] if score == OWN else score for name in order}),
         rank=pd.Series(ranking.mean, methods).reindex(order), ranking=ranking,
+        span=pd.DataFrame({"low": ranking.low, "high": ranking.high}, methods).reindex(order),
         mean=pd.DataFrame(mean, methods).reindex(order),
         std=pd.DataFrame(std, methods).reindex(order), best=best,
-        caption=_caption(group, score) + _caption_of_ranks(ranking),
+        could_see=pd.DataFrame(could_see, methods).reindex(order),
+        caption=" ".join(
+            filter(None, [
+                _caption(group, score), _caption_of_power(could_see, specs),
+                _caption_of_ranks(ranking, group),
+            ])
+        ),
         notes=[*(_footnote(*note) for note in sorted(notes.items())), *left_out(group)],
     )  # fmt: skip
 
@@ -275,25 +304,48 @@ def _caption(group: ResultGroup, score: str) -> str:
     many, fewest = max(counts, default=0), min(counts, default=0)
     spread = f"mean ± standard deviation (ddof = 1) over {many} seeds" if many > 1 else "one seed"
     spread += "" if many == fewest else f" (of some scenarios {fewest}: no ± stands for one)"
-    test = "what a paired t-test over the seeds (5 %, each on its own) does not tell from it"
+    test = "what t-tests paired over the seeds do not tell from it (5 % of a column's found false)"
     bold = f"best, and {test}" if many > 1 else "best (one seed: nothing can be tested)"
     return (
         f"AUROC by {by_words(score)}, mean over the views; {spread}. Bold: {bold}; never what is "
         "not better than chance, nor the calibration of a method that is right less than "
-        f"{ACCURATE:g} times as often as the best. "
+        f"{ACCURATE:g} times as often as the best."
     )
 
 
-def _caption_of_ranks(ranking: Ranking) -> str:
-    """How many methods and cells are ranked, with Friedman's p and Nemenyi's difference."""
+def _caption_of_power(could_see: Mapping[str, Array], specs: Mapping[str, MetricSpec]) -> str:
+    """How small a difference from the best could have been seen, of what is not told from it."""
+    parts = []
+    for label, values in could_see.items():
+        if len(known := values[~np.isnan(values)]):
+            digits = specs[label].digits
+            low, high = (f"{x:.{digits}f}" for x in (known.min(), known.max()))
+            parts.append(f"{label} {low}" + (f" to {high}" if high != low else ""))
+    if not parts:
+        return ""
+    return f"Not told from the best; could have seen (power 80 %): {', '.join(parts)}."
+
+
+def _caption_of_ranks(ranking: Ranking, group: ResultGroup) -> str:
+    """How many methods and families are ranked, with Friedman's p and Nemenyi's difference."""
     methods, cells = ranking.methods, ranking.cells
     if not cells or not methods:
         return "Nothing could be ranked."
-    text = f"Rank: mean rank of {methods} complete methods over {cells} (view, severity) cells"
+    names = ", ".join(dict.fromkeys(ranked_families(group, group.detecting)))
+    text = (
+        f"Rank: of {methods} complete methods in {cells} (view, severity) cells, mean within each "
+        f"family ({names}), then over families"
+    )
+    if not np.isnan(ranking.low).all():
+        text += f"; {SPAN}: interval over families and seeds drawn again"
     if np.isnan(ranking.difference):
         return text + "; too few to test."
     p_text = "p < 0.001" if ranking.p < 0.001 else f"p = {ranking.p:.3f}"
     return (
-        f"{text}; Friedman {p_text}, bold within Nemenyi's critical difference "
-        f"{ranking.difference:.2f}."
+        f"{text}; Friedman over the {ranking.families} families {p_text}, bold within Nemenyi's "
+        f"critical difference {ranking.difference:.2f}."
     )
+
+
+def _span(low: float, high: float) -> str:
+    return NONE if np.isnan(low) else f"{low:.1f}–{high:.1f}"

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from bench.store.records import MetricSpec
 
 LEVEL = 0.05
+POWER = 0.8
+RESAMPLES = 500
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -47,15 +50,26 @@ def mean_and_std(values: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Ranks of methods in each cell, of those that have every cell.
+    """Ranks of methods within families of cells, of those that have every cell.
+
+    Fifteen corruptions are not fifteen votes: ranks are averaged within each family first, and
+    families are what is counted and tested.
 
     Args:
-        mean: mean rank of each method, 1 the best, (M,); NaN for a method that lacks a cell.
-        ranks: of the complete methods alone, (complete, C).
+        mean: mean over families of each method's ranks, 1 the best, (M,); NaN for a method that
+            lacks a cell.
+        low: lower end of its 95 % interval over resampled families and seeds, (M,); NaN where
+            there is one of both.
+        high: upper end.
+        ranks: of the complete methods alone, mean within each family, (complete, families).
+        cells: how many cells the ranks are over.
     """
 
     mean: Array
+    low: Array
+    high: Array
     ranks: Array
+    cells: int
 
     @property
     def methods(self) -> int:
@@ -63,19 +77,19 @@ class Ranking:
         return len(self.ranks)
 
     @property
-    def cells(self) -> int:
-        """How many cells the ranks are over."""
+    def families(self) -> int:
+        """How many families of cells the ranks are over."""
         return self.ranks.shape[1]
 
     @property
     def p(self) -> float:
-        """The p-value of Friedman's test; NaN below 3 methods or 2 cells."""
+        """The p-value of Friedman's test; NaN below 3 methods or 2 families."""
         return friedman(self.ranks)
 
     @property
     def difference(self) -> float:
         """The difference of mean ranks that Nemenyi's test calls real; NaN likewise."""
-        return critical_difference(self.methods, self.cells)
+        return critical_difference(self.methods, self.families)
 
     @property
     def best(self) -> Mask:
@@ -86,62 +100,100 @@ class Ranking:
         return self.mean <= limit  # NaN is not
 
 
-def ranking(cells: Array, *, higher: bool = True) -> Ranking:
-    """Rank methods in each cell of (M, C), ties averaged, and average the ranks."""
-    mean = np.full(len(cells), np.nan)
-    complete = ~np.isnan(cells).any(axis=1) & bool(cells.shape[1])
-    values = np.round((1 if higher else -1) * cells[complete], 9)  # 0.1 + 0.2 ties with 0.3
-    above = (values[:, None] < values).sum(axis=1)
-    tied = (values[:, None] == values).sum(axis=1)
-    ranks = above + (tied + 1) / 2
-    if complete.any():
-        mean[complete] = ranks.mean(axis=1)
-    return Ranking(mean, ranks)
+def ranking(
+    parts: Sequence[Array], families: Sequence[str] | None = None, *, higher: bool = True
+) -> Ranking:
+    """Rank methods in each cell, ties averaged; average within families, then over them.
 
-
-def friedman(ranks: Array) -> float:
-    """The p-value of "all methods rank alike" from ranks (M, C); NaN below 3 methods or 2 cells.
-
-    Friedman 1937, with the usual correction for ties: the mean ranks' sum of squares over that of
-    all ranks.
+    Args:
+        parts: values of each scenario, (M, S, C); M is the same for all.
+        families: of every cell, part after part; by default each part is one.
+        higher: whether more is better.
     """
-    from scipy.special import chdtrc  # all of scipy.stats takes half a second to import
+    if families is None:
+        families = [str(i) for i, part in enumerate(parts) for _ in range(part.shape[2])]
+    methods = len(parts[0]) if parts else 0
+    complete = np.full(methods, bool(families))
+    for part in parts:
+        complete &= ~np.isnan(part).any(axis=(1, 2)) & bool(part.shape[1])
+    mean, low, high = (np.full(methods, np.nan) for _ in range(3))
+    _, of = np.unique(families, return_inverse=True)
+    member = (np.arange(of.max(initial=-1) + 1) == of[:, None]).astype(float)  # (C, families)
+    member /= np.maximum(member.sum(axis=0), 1)
+    values = [(1 if higher else -1) * part[complete] for part in parts]
+    if not complete.any():
+        return Ranking(mean, low, high, np.empty((0, member.shape[1])), len(families))
+    ranks = _ranks(np.concatenate([part.mean(axis=1) for part in values], axis=1)) @ member
+    mean[complete] = ranks.mean(axis=1)
+    low[complete], high[complete] = _resampled(values, member)
+    return Ranking(mean, low, high, ranks, len(families))
 
-    methods, cells = ranks.shape
-    if methods < 3 or cells < 2:
+
+def _ranks(values: Array) -> Array:
+    """Ranks of the methods, the largest 1, ties averaged; (..., M, C) alike."""
+    values = np.round(values, 9)  # 0.1 + 0.2 ties with 0.3
+    others, own = values[..., :, None, :], values[..., None, :, :]
+    return (others > own).sum(axis=-3) + ((others == own).sum(axis=-3) + 1) / 2
+
+
+def _resampled(values: Sequence[Array], member: Array) -> tuple[Array, Array]:
+    """Ends of the 95 % intervals of mean ranks, (M,), over families and seeds drawn again.
+
+    Scenarios of equally many seeds share their draws, for their seeds share a fit. The percentile
+    bootstrap of so few is rough: it is a picture of the spread, and tests nothing.
+    """
+    families, sizes = member.shape[1], tuple(sorted({part.shape[1] for part in values}))
+    if families < 2 and sizes == (1,):
+        nothing = np.full(len(values[0]), np.nan)
+        return nothing, nothing
+    weights, at, shares = _draws(sizes, families)
+    drawn = [np.tensordot(weights[part.shape[1]], part, (1, 1)) for part in values]  # (U, M, C)
+    ranks = _ranks(np.concatenate(drawn, axis=2)) @ member  # (U, M, families)
+    means = (ranks[at] * shares[:, None]).sum(axis=2)  # (resamples, M)
+    low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    return low, high
+
+
+@lru_cache  # few boards differ in it, and a page asks a thousand times
+def _draws(sizes: tuple[int, ...], families: int) -> tuple[dict[int, Array], Any, Array]:
+    """Weights of seeds in each different resample, (U, S) by S; which one each is; of families."""
+    draw = np.random.default_rng(0)
+    often = [draw.multinomial(size, np.full(size, 1 / size), RESAMPLES) for size in sizes]
+    different, at = np.unique(np.hstack(often), axis=0, return_inverse=True)
+    parts = np.split(different, np.cumsum(sizes)[:-1], axis=1)
+    weights = {size: part / size for size, part in zip(sizes, parts, strict=True)}
+    shares = draw.multinomial(families, np.full(families, 1 / families), RESAMPLES) / families
+    return weights, at.ravel(), shares
+
+
+def friedman(blocks: Array) -> float:
+    """The p-value of "all methods rank alike", (M, blocks); NaN below 3 methods or 2 blocks.
+
+    Friedman 1937, corrected for ties.
+    """
+    from scipy.stats import friedmanchisquare  # half a second: only where it is needed
+
+    methods, count = blocks.shape
+    if methods < 3 or count < 2:
         return float("nan")
-    middle = (methods + 1) / 2
-    spread = ((ranks - middle) ** 2).sum()
-    if spread == 0:  # every cell is one big tie
+    blocks = np.round(blocks, 9)
+    if (blocks == blocks[0]).all():  # every block is one big tie
         return 1.0
-    between = ((ranks - middle).sum(axis=1) ** 2).sum()
-    return float(chdtrc(methods - 1, (methods - 1) * between / spread))
+    return float(friedmanchisquare(*blocks).pvalue)
 
 
-def critical_difference(methods: int, cells: int) -> float:
+def critical_difference(methods: int, blocks: int) -> float:
     """The difference of two mean ranks that Nemenyi's test calls real at 5 % (Demšar 2006)."""
-    if methods < 3 or cells < 2:
+    if methods < 3 or blocks < 2:
         return float("nan")
-    return _studentized_range(methods) * math.sqrt(methods * (methods + 1) / (12 * cells))
+    return _studentized_range(methods) * math.sqrt(methods * (methods + 1) / (12 * blocks))
 
 
 @lru_cache  # a page of a leaderboard asks a thousand times
 def _studentized_range(methods: int) -> float:
-    """The 95 % quantile of the range of normal numbers, as many as there are methods."""
-    from scipy.special import ndtr
+    from scipy.stats import studentized_range
 
-    z = np.linspace(-9, 9, 2001)  # of the smallest of them
-    density = methods * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-    low, high = 0.0, 20.0
-    for _ in range(60):  # halves the interval each time; scipy.stats would take half a second
-        width = (low + high) / 2
-        within = (ndtr(z + width) - ndtr(z)) ** (methods - 1)
-        if np.trapezoid(density * within, z) < 1 - LEVEL:
-            low = width
-        else:
-            high = width
-    return high
+    return float(studentized_range.ppf(1 - LEVEL, methods, np.inf))
 
 
 def t_above(statistic: float, freedom: int) -> float:
@@ -151,29 +203,47 @@ def t_above(statistic: float, freedom: int) -> float:
     return float(stdtr(freedom, -statistic))
 
 
-def t_quantile(share: float, freedom: int) -> float:
+def t_quantile(share: float, freedom: float) -> float:
     """The number that Student's t stays below in a share of cases."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, share))
 
 
-def paired_p(differences: Array) -> float:
-    """Two-sided p-value of the paired t-test, from the differences of the pairs, (S,)."""
-    spread = differences.std(ddof=1)
-    if spread == 0:
-        return float(differences[0] == 0)
-    statistic = differences.mean() / (spread / np.sqrt(len(differences)))
-    return 2 * t_above(abs(statistic), len(differences) - 1)
+@lru_cache(maxsize=1024)
+def smallest_difference(freedom: float, level: float = LEVEL, *, sides: int = 2) -> float:
+    """The smallest true difference that a t test sees with a power of 80 %, in standard errors.
+
+    The noncentrality at which Student's t exceeds its quantile in 80 % of cases; with two sides,
+    the chance to be called different the wrong way round is left out (below 1e-4). Infinite
+    ``freedom`` is the normal distribution.
+    """
+    from scipy.special import nctdtrinc
+
+    return float(nctdtrinc(freedom, 1 - POWER, t_quantile(1 - level / sides, freedom)))
 
 
-def best(values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = None) -> Mask:
-    """The best methods of each column and those not distinguishable from them; -> (M, C).
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Which methods of each column are the best, (M, C), and how small a gap could be seen.
 
-    A method is tested against the best by a paired t-test over the seeds, each on its own: with
-    the few seeds there are, a correction for many would leave nothing distinguishable. With one
-    seed there is no test, and only the best is named. Where a metric says what chance gives,
-    nobody is best who is not better than that, by the same test.
+    Args:
+        best: the best, and what is not told from it.
+        could_see: of those not told from it, the smallest difference from the best that would
+            have been seen with a power of 80 %, in the unit of the values; NaN elsewhere.
+    """
+
+    best: Mask
+    could_see: Array
+
+
+def compared(values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = None) -> Compared:
+    """The best methods of each column and those not distinguishable from them.
+
+    All others are tested against the best by paired t-tests over the seeds, and at most 5 % of
+    those called worse are so by chance (Benjamini and Hochberg 1995). With one seed there is no
+    test, and only the best is named. Where a metric says what chance gives, nobody is best who is
+    not better than that, by a test of its own.
 
     Args:
         values: (M, S, C) in the unit of the rows.
@@ -184,27 +254,65 @@ def best(values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = Non
     values = values * signs
     chance = np.array([math.nan if s.chance is None else s.chance for s in specs]) * signs
     means = np.where(np.isnan(values).any(axis=1), -np.inf, values.mean(axis=1))
-    beaten = np.isnan(chance) | (_differs(values - chance) & (means > chance))
+    beaten = np.isnan(chance) | ((paired_p(values - chance) <= LEVEL) & (means > chance))
     allowed = (means > -np.inf) & beaten
     if eligible is not None:
         allowed &= eligible
     means = np.where(allowed, means, -np.inf)
     top = means.argmax(axis=0)
-    if values.shape[1] < 2:
-        return allowed & (means == means.max(axis=0))
-    gaps = values[top, :, np.arange(values.shape[2])].T - values
-    same = ~_differs(gaps) | (np.arange(len(values))[:, None] == top)
-    return allowed & same
-
-
-def _differs(gaps: Array) -> Mask:
-    """Whether the mean of paired differences is not 0, (M, S, C) -> (M, C); of one seed, any is."""
-    seeds = gaps.shape[1]
+    seeds = values.shape[1]
     if seeds < 2:
-        return ~np.isnan(gaps).any(axis=1) & (gaps != 0).any(axis=1)
+        return Compared(allowed & (means == means.max(axis=0)), np.full(means.shape, np.nan))
+    gaps = values[top, :, np.arange(values.shape[2])].T - values
+    others = allowed & (np.arange(len(values))[:, None] != top)
+    worse = false_discoveries(paired_p(gaps), others)
+    count, told = others.sum(axis=0), worse.sum(axis=0)
+    next_level = LEVEL * (told + 1) / np.maximum(count, 1)  # what one more would have had to reach
+    reach = [smallest_difference(seeds - 1, min(level, LEVEL)) for level in next_level.tolist()]
+    errors = gaps.std(axis=1, ddof=1) / math.sqrt(seeds)
+    could_see = np.where(others & ~worse, errors * reach, np.nan)
+    return Compared(allowed & ~worse, could_see)
+
+
+def best(values: Array, specs: Sequence[MetricSpec], eligible: Mask | None = None) -> Mask:
+    """The best of `compared`, (M, C)."""
+    return compared(values, specs, eligible).best
+
+
+def paired_p(gaps: Array) -> Array:
+    """Two-sided p-values of the paired t-test, from differences (M, S, C); -> (M, C).
+
+    Of one seed, any difference is real, and so is one that all seeds agree on to the last digit.
+    """
+    from scipy.special import stdtr
+
+    seeds = gaps.shape[1]
+    absent = np.isnan(gaps).any(axis=1)
+    if seeds < 2:
+        return np.where(absent | (gaps == 0).all(axis=1), 1.0, 0.0)
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         spread = gaps.std(axis=1, ddof=1)
         statistic = np.abs(gaps.mean(axis=1)) / (spread / math.sqrt(seeds))
-        return np.where(
-            spread == 0, gaps[:, 0] != 0, statistic >= t_quantile(1 - LEVEL / 2, seeds - 1)
-        )
+        p = np.where(spread == 0, (gaps[:, 0] == 0) * 1.0, 2 * stdtr(seeds - 1, -statistic))
+    return np.where(absent, 1.0, p)
+
+
+def false_discoveries(p: Array, tested: Mask) -> Mask:
+    """Which of the tested hypotheses (M, C) fall, at most 5 % of a column's falls being false.
+
+    scipy takes one number of hypotheses at a time; a page has ten thousand columns that differ.
+    """
+    ordered = np.sort(np.where(tested, p, np.inf), axis=0)
+    steps = LEVEL * np.arange(1, len(p) + 1)[:, None] / np.maximum(tested.sum(axis=0), 1)
+    last = np.where(ordered <= steps, ordered, -np.inf).max(axis=0, initial=-np.inf)
+    return tested & (p <= last)
+
+
+def fallen(p: Sequence[float]) -> list[bool]:
+    """Which hypotheses fall if the chance that any falls wrongly is at most 5 % (Holm 1979).
+
+    statsmodels, the referee in a test, collects garbage in every call: 15 s for a report.
+    """
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    stands = next((k for k, i in enumerate(order) if p[i] > LEVEL / (len(p) - k)), len(p))
+    return [i in order[:stands] for i in range(len(p))]

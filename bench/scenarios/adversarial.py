@@ -42,6 +42,9 @@ class Adversarial(ShiftScenario):
             Headline("FGSM transfer", view="fgsm_transfer", order=30),
         ]
 
+    def family(self, view: View) -> str:
+        return "attack"
+
     def views(self, evaluator: Evaluator) -> Views:
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
         victims = {"fgsm": evaluator, "fgsm_transfer": evaluator.reference("standard")}

@@ -54,6 +54,13 @@ class Scenario(Named, ABC):
         """Return the data sets to fit on: ``data`` itself, or versions with parts held out."""
         return [data]
 
+    def family(self, view: View) -> str:
+        """Return the family of a view: ranks are averaged within families, which count once each.
+
+        Views that would be flagged or missed together are one family, such as all corruptions.
+        """
+        return self.name
+
     @abstractmethod
     def views(self, evaluator: Evaluator) -> Views:
         """List the views beside the clean one; nothing is computed before a view is loaded."""
@@ -92,10 +99,13 @@ class ShiftScenario(Scenario):
         for view in views:
             outliers = evaluator.predict(view)
             for score in applicable(inliers):
-                yield _row(view, score.name, detect(score, inliers, outliers, evaluator, view))
+                yield self._row(view, score.name, detect(score, inliers, outliers, evaluator, view))
             if view.y is not None:
                 for name, probs in answers(outliers).items():
-                    yield _row(view, name, judged(probs, view.y))
+                    yield self._row(view, name, judged(probs, view.y))
+
+    def _row(self, view: View, score: str, metrics: dict[str, float]) -> Row:
+        return Row(view.name, view.n, metrics, score, view.severity, view.group, self.family(view))
 
 
 def applicable(prediction: Prediction) -> list[Score]:
@@ -141,7 +151,3 @@ def answers(prediction: Prediction) -> dict[str, Tensor]:
     single = prediction.by_single
     found = {"samples": prediction.by_samples}
     return found if single is None else found | {"single": single}
-
-
-def _row(view: View, score: str, metrics: dict[str, float]) -> Row:
-    return Row(view.name, view.n, metrics, score, view.severity, view.group)

@@ -46,6 +46,9 @@ class CrossDataset(ShiftScenario):
             Headline("far", group="far", order=10),
         ]
 
+    def family(self, view: View) -> str:
+        return view.group
+
     def views(self, evaluator: Evaluator) -> Views:
         views, missing = [], {}
         for source in (*self._chosen(evaluator.data), *own_outliers(evaluator.data)):

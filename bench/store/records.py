@@ -113,6 +113,8 @@ class Row(Struct, frozen=True, omit_defaults=True):
         score: the uncertainty score, or which probabilities ("samples", "single").
         severity: strength of the shift, 0 where it has none.
         group: a part of the scenario, such as "near" and "far".
+        family: views of one family, whatever their scenario, count once in ranks; empty in files
+            older than the field.
     """
 
     view: Name
@@ -121,6 +123,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
     score: Label = ""
     severity: Number = 0.0
     group: Label = ""
+    family: Label = ""
 
 
 class Record(Struct, frozen=True, kw_only=True, dict=True):
@@ -185,6 +188,13 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     def identity(self) -> tuple[str, str, str, int, str, str]:
         """What no two records of one list share."""
         return self.dataset, self.scenario, self.method, self.seed, self.preset, self.device
+
+
+def family(record: Record, row: Row) -> str:
+    """The family of a row; of one without, what its scenario declares since there are families."""
+    name = record.scenario.partition(":")[0]
+    before = {"cross_dataset": row.group, "adversarial": "attack"}
+    return row.family or before.get(name) or name
 
 
 def choices_of(label: str) -> dict[str, str]:
@@ -353,7 +363,7 @@ def _check(record: Record) -> None:
         *record.params, *record.scenario_params, *record.missing,
     }  # fmt: skip
     for row in record.rows:
-        names |= {row.view, row.score, row.group, *row.metrics}
+        names |= {row.view, row.score, row.group, row.family, *row.metrics}
     for headline in record.headlines:
         names |= {headline.label, headline.metric, headline.view, headline.group, headline.score}
     for spec in record.metric_specs:

@@ -327,10 +327,12 @@ def test_two_methods_are_compared_view_by_view_from_the_cache(copied, monkeypatc
     monkeypatch.setattr(bench.fitting.evaluator, "run_network", forbidden)
     words = ["--preset", "smoke", "--results", copied]
     output = run("compare", "standard", "linear", *words)
-    assert len(re.findall(r"seed 0  corruption .* \[[-+]", output)) == 15
+    assert len(re.findall(r"seed 0 +corruption .* \[[-+]", output)) == 15
     assert "letters" in output
     assert output.count("fgsm_transfer") == 2
     assert "fgsm 0.1" not in output  # each was attacked for itself: not paired
+    assert "could have seen 0." in output
+    assert "2 seeds" not in output
     assert "compare takes two methods, not 1" in run("compare", "linear", "linear", *words, code=2)
 
 

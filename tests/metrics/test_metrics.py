@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import norm, ttest_1samp
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, roc_curve
 
 from bench.metrics import calibration, classification, compare, detection, selective
@@ -303,8 +303,9 @@ def test_generalised_risk_obeys_its_relation_to_auroc_and_accuracy():
 def test_a_method_does_not_differ_from_itself_or_any_rescaling_of_itself():
     inliers, outliers = scores("ties")
     found = compare.paired_bootstrap(inliers, outliers, np.exp(inliers), np.exp(outliers))
-    assert found == (0.0, 0.0, 0.0)
+    assert found[:4] == (0.0, 0.0, 0.0, 0.0)
     assert found.holds_zero()
+    assert found.p == 1.0
 
 
 def test_bootstrap_takes_the_exact_auroc_of_each_resample():
@@ -325,7 +326,7 @@ def test_pairing_narrows_the_interval_and_swapping_turns_it_round():
     assert close.low < close.estimate < close.high
     assert close.high - close.low < (apart.high - apart.low) / 2
     swapped = compare.paired_bootstrap(*noisy, inliers, outliers)
-    assert swapped == pytest.approx((-close.estimate, -close.high, -close.low))
+    assert swapped[:4] == pytest.approx((-close.estimate, -close.high, -close.low, close.inputs))
 
 
 def test_bootstrap_intervals_cover_the_true_difference():
@@ -336,6 +337,43 @@ def test_bootstrap_intervals_cover_the_true_difference():
         found = compare.paired_bootstrap(a, b, c, d, repeats=200, seed=trial)
         covered += found.low <= truth <= found.high
     assert 0.90 <= covered / trials <= 0.99  # 95 % give or take three standard errors
+
+
+def made_difference(estimate, common, n=100):
+    """A difference of one seed; ``common`` is what the test inputs drawn do to it."""
+    return compare.Differences(estimate, estimate + common, (n, n))
+
+
+def test_an_interval_over_seeds_and_inputs_covers_both():
+    draw, covered, trials = np.random.default_rng(4), 0, 400
+    for _ in range(trials):  # a true difference of 0.1; inputs move all seeds alike
+        moved = 0.1 + draw.normal(0, 0.03)
+        inputs = draw.normal(0, 0.03, 300)
+        found = compare.over_seeds_and_inputs(
+            [made_difference(moved + draw.normal(0, 0.03), inputs) for _ in range(3)]
+        )
+        covered += found.low <= 0.1 <= found.high
+    assert covered / trials >= 0.94
+
+
+def test_seeds_that_agree_leave_the_inputs_and_inputs_that_do_not_matter_leave_the_seeds():
+    inputs = np.random.default_rng(0).normal(0, 0.02, 2000)
+    same = compare.over_seeds_and_inputs([made_difference(0.1, inputs)] * 3)
+    assert same.inputs == pytest.approx(inputs.std(ddof=1))
+    assert same.high - same.estimate == pytest.approx(1.96 * same.inputs, rel=1e-3)
+    assert same.p == pytest.approx(2 * norm.sf(0.1 / same.inputs))
+    estimates = [0.10, 0.14, 0.09]
+    seeds = compare.over_seeds_and_inputs([made_difference(e, np.zeros(10)) for e in estimates])
+    test = ttest_1samp(estimates, 0)
+    assert seeds.p == pytest.approx(test.pvalue)
+    assert (seeds.low, seeds.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
+
+
+def test_one_seed_or_other_inputs_have_no_interval_over_seeds():
+    one = made_difference(0.1, np.zeros(10))
+    for found in ([one], [one, made_difference(0.1, np.zeros(10), n=99)]):
+        with pytest.raises(ValueError, match="two or more, of as many inputs"):
+            compare.over_seeds_and_inputs(found)
 
 
 def test_unpaired_scores_are_refused():

@@ -52,6 +52,17 @@ def test_every_claim_names_cells_that_the_paper_has():
             assert all((row, key) in values() for row in check.rows for key in check.columns)
 
 
+def test_every_claim_says_who_set_its_margin():
+    for claim in claims.claims():
+        bounds = {bound for check in claim.checks for bound in (check.low, check.high)}
+        if claim.margin == "none, the sign alone":
+            assert bounds <= {-np.inf, 0.0, np.inf}, claim.id
+        else:
+            assert claim.margin == "the paper's" or claim.margin.startswith("ours"), claim.id
+            weights = {abs(weight) for check in claim.checks for weight in check.rows.values()}
+            assert bounds - {-np.inf, 0.0, np.inf} or weights != {1}, claim.id
+
+
 def test_patterns_and_choices_are_spelt_out():
     (claim,) = [c for c in claims.claims() if c.id == "heldout-chance"]
     assert len(claim.checks) == 9  # three methods, three attributes
@@ -146,7 +157,14 @@ def test_one_seed_decides_nothing(tmp_path):
 def test_seeds_that_disagree_decide_nothing(tmp_path):
     paper_rows.write(tmp_path, keep=lambda c: c.column.key == "mnist accuracy")
     set_metric(tmp_path, "redecnn", "accuracy", [0.90, 0.97, 0.999])
-    assert judged(tmp_path)["accuracy-redecnn"].verdict == "undecided"
+    result = judged(tmp_path)["accuracy-redecnn"]
+    assert result.verdict == "undecided"
+    one = check_of(result, "mnist accuracy")
+    error = one.ours.std(ddof=1) / 3**0.5  # its t test exceeds t(2, 95 %) in 80 % of cases
+    power = referee.nct.sf(referee.t.ppf(0.95, 2), 2, one.could_see / error)
+    assert power == pytest.approx(0.8)
+    assert result.seen(one) == f"{one.could_see:.2f}"
+    assert f"could have seen {one.could_see:.2f}" in result.ours
 
 
 def test_one_check_that_is_surely_out_refutes_the_whole(tmp_path):

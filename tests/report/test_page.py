@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bench.report import formats, render
 from bench.report.frames import load, result_groups
-from bench.report.leaderboard import leaderboard
+from bench.report.leaderboard import SPAN, leaderboard
 from bench.report.stats import ranking
 from bench.report.web import page, page_data
 from bench.store.records import DETECTION, OWN, RANKED_BY, Record, upgraded
@@ -101,7 +101,11 @@ def test_every_score_has_the_numbers_of_its_leaderboard():
         assert shown(ranks["mean"], 2) == [formats.number(x, digits=2) for x in table.rank[names]]
         assert {names[i] for i in ranks["best"]} == table.best["rank"]
         assert f"difference {ranks['difference']:.2f}" in table.caption
-        assert f"{ranks['methods']} complete methods over {ranks['cells']} " in table.caption
+        assert f"{ranks['methods']} complete methods in {ranks['cells']} " in table.caption
+        assert f"over the {ranks['families']} families" in table.caption
+        assert shown(ranks["low"], 2) == [
+            formats.number(x, digits=2) for x in table.span.low[names]
+        ]
         for at, label in enumerate(groups):
             column = sheet["columns"].index(len(data["cells"]) + at)
             for found, wanted in (("mean", table.mean), ("std", table.std)):
@@ -112,11 +116,12 @@ def test_every_score_has_the_numbers_of_its_leaderboard():
 
 def test_ranks_name_the_methods_in_order_and_ties_by_name():
     cells = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]])
-    found = page_data.ranks(ranking(cells), list("abc"))
+    each = [f"{i}" for i in range(2)]
+    found = page_data.ranks(ranking([cells[:, None]], each), list("abc"))
     assert (found["mean"], found["order"], found["best"]) == ([200, 100, None], [1, 0], [1])
-    tied = page_data.ranks(ranking(np.ones((3, 2))), list("cab"))
+    tied = page_data.ranks(ranking([np.ones((3, 1, 2))]), list("cab"))
     assert (tied["mean"], tied["order"]) == ([200, 200, 200], [1, 2, 0])
-    assert page_data.ranks(ranking(cells[2:]), ["c"])["mean"] is None
+    assert page_data.ranks(ranking([cells[2:, None]], each), ["c"])["mean"] is None
 
 
 def test_integers_are_rounded_as_printing_rounds():
@@ -227,7 +232,8 @@ def heading(tab, label):
 
 def printed(group, score=RANKED_BY):
     table = leaderboard(group, score).text()
-    order = ["method", "rank", *[name for name in table if name not in ("method", "rank")]]
+    drawn = ("method", "rank", SPAN)  # the page draws the intervals of ranks
+    order = ["method", "rank", *[name for name in table if name not in drawn]]
     return table[order].to_numpy().tolist()
 
 
@@ -267,7 +273,7 @@ def test_a_scenario_shows_its_views_and_its_own_ranks(tab, toy):
     tab.select_option("[name=scenario]", "adversarial")
     heads = tab.locator("table.board > thead th b").all_inner_texts()
     assert heads == ["method", "mean rank", "mean", "fgsm", "fgsm_transfer"]
-    assert "over 8 (view, severity) cells" in tab.inner_text(".note")
+    assert "in 8 (view, severity) cells" in tab.inner_text(".note")
     first = tab.locator("td.cell svg[role=img]").first
     assert re.fullmatch(r"by severity(, 0\.[0-9]+: 0\.\d{3}){4}", first.get_attribute("aria-label"))
     tab.select_option("[name=metric]", "accuracy")  # of the answer, whatever the score
@@ -613,5 +619,5 @@ def test_forty_methods_on_sixty_views_fit_in_a_page_that_sorts(tab, tmp_path):
 
 
 def test_nothing_complete_is_ranked_as_nothing():
-    found = page_data.ranks(ranking(np.full((2, 3), np.nan)), ["a", "b"])
+    found = page_data.ranks(ranking([np.full((2, 1, 3), np.nan)]), ["a", "b"])
     assert (found["order"], found["best"], found["methods"]) == ([], [], 0)

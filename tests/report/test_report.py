@@ -66,9 +66,12 @@ def test_mean_and_std_are_over_seeds(results):
     assert found.mean.loc[MC, "corruption"] == pytest.approx((0.68 + 2.08 / 3) / 2)
 
 
-def test_mean_rank_averages_all_cells_and_ties(results):
-    # letters 1 2 3, noise 1 3 2, fog 1.5 1.5 3, blur 2 1 3, spatter 1 3 2; chance always 4
-    expected = {"ensemble": 6.5 / 5, MC: 10.5 / 5, "standard": 13 / 5, "chance": 4.0}
+def test_mean_rank_averages_within_families_first(results):
+    # letters 1 2 3; noise 1 3 2; fog 1.5 1.5 3, blur 2 1 3, spatter 1 3 2; chance always 4
+    expected = {
+        "ensemble": (1 + 1 + 1.5) / 3, MC: (2 + 3 + 5.5 / 3) / 3, "standard": (3 + 2 + 8 / 3) / 3,
+        "chance": 4.0,
+    }  # fmt: skip
     assert table(results).rank.to_dict() == pytest.approx(expected)
     assert list(table(results).text()["method"]) == list(expected)
 
@@ -103,10 +106,10 @@ def test_corruption_overview_has_the_spread_over_corruptions(results):
 
 
 def test_paired_p_agrees_with_scipy():
-    a, b = np.array([0.9, 0.8, 0.95]), np.array([0.85, 0.82, 0.7])
-    assert stats.paired_p(a - b) == pytest.approx(referee.ttest_rel(a, b).pvalue)
-    assert stats.paired_p(np.zeros(3)) == 1.0
-    assert stats.paired_p(np.full(3, 0.5)) == 0.0
+    gaps = np.array([[0.05, -0.02, 0.25], [0, 0, 0], [0.5, 0.5, 0.5], [0.1, np.nan, 0.1]])
+    expected = [referee.ttest_1samp(gaps[0], 0).pvalue, 1, 0, 1]
+    assert stats.paired_p(gaps[:, :, None])[:, 0] == pytest.approx(expected)
+    assert stats.paired_p(gaps[:, :1, None])[:, 0].tolist() == [0, 1, 0, 0]  # one seed: any
 
 
 def test_critical_difference_agrees_with_published_values():
@@ -115,13 +118,20 @@ def test_critical_difference_agrees_with_published_values():
     assert np.isnan(stats.critical_difference(2, 14))
 
 
+def ranked(cells, families=None, **options):
+    """The ranking of (methods, cells) from one seed, by default each cell a family."""
+    cells = np.array(cells, dtype=float)
+    families = families or [f"{i}" for i in range(cells.shape[1])]
+    return stats.ranking([cells[:, None]], families, **options)
+
+
 def test_friedman_agrees_with_scipy():
     draw = np.random.default_rng(0)
     for cells in (draw.random((5, 9)), draw.integers(0, 3, (4, 12)).astype(float)):
-        found = stats.ranking(cells)
+        found = ranked(cells)
         assert found.p == pytest.approx(referee.friedmanchisquare(*cells).pvalue)
         assert found.mean == pytest.approx(referee.rankdata(-cells, axis=0).mean(axis=1))
-    assert stats.ranking(np.full((3, 4), 2.0)).p == 1.0
+    assert ranked(np.full((3, 4), 2.0)).p == 1.0
 
 
 def test_t_agrees_with_scipy():
@@ -131,10 +141,86 @@ def test_t_agrees_with_scipy():
 
 def test_a_metric_of_which_less_is_better_ranks_the_other_way():
     cells = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.nan]])
-    assert stats.ranking(cells, higher=False).mean == pytest.approx([1, 2, np.nan], nan_ok=True)
-    assert stats.ranking(cells).mean == pytest.approx([2, 1, np.nan], nan_ok=True)
-    assert stats.ranking(cells).best.tolist() == [False, True, False]
-    assert np.isnan(stats.ranking(cells[2:]).mean).all()
+    assert ranked(cells, higher=False).mean == pytest.approx([1, 2, np.nan], nan_ok=True)
+    assert ranked(cells).mean == pytest.approx([2, 1, np.nan], nan_ok=True)
+    assert ranked(cells).best.tolist() == [False, True, False]
+    assert np.isnan(ranked(cells[2:]).mean).all()
+
+
+def test_fifteen_cells_of_one_family_count_as_one():
+    first = [[0.9], [0.8], [0.7]]
+    other = [[0.1], [0.2], [0.3]]
+    cells = np.hstack([first, *[other] * 15])
+    found = ranked(cells, ["near", *["corruption"] * 15])
+    assert found.mean == pytest.approx([2, 2, 2])
+    assert (found.families, found.cells) == (2, 16)
+    assert found.p == pytest.approx(1.0)
+    assert ranked(cells).p < 0.001  # what sixteen votes would say
+    assert found.difference == stats.critical_difference(3, 2)
+
+
+def test_intervals_of_ranks_are_of_families_and_seeds_drawn_again():
+    cells = np.array([[0.9, 0.1], [0.5, 0.5]])
+    one = ranked(cells)  # of two families, one draw in four holds the first twice
+    assert (one.low.tolist(), one.high.tolist()) == ([1, 1], [2, 2])
+    lone = ranked(cells[:, :1])
+    assert np.isnan(lone.low).all()  # nothing to draw from
+    seeds = np.array([[0.9, 0.9, 0.1], [0.5, 0.5, 0.5]])[:, :, None]  # a third turns it round
+    found = stats.ranking([seeds])
+    assert (found.mean.tolist(), found.low.tolist(), found.high.tolist()) == (
+        [1, 2], [1, 1], [2, 2],
+    )  # fmt: skip
+    steady = stats.ranking([np.repeat(cells[:, None, :1], 3, axis=1)])
+    assert (steady.low.tolist(), steady.high.tolist()) == ([1, 2], [1, 2])
+
+
+def test_the_bootstrap_of_seeds_takes_scenarios_of_fewer_seeds_too():
+    draw = np.random.default_rng(3)
+    found = stats.ranking([draw.random((4, 3, 5)), draw.random((4, 1, 2))])
+    assert (found.low <= found.mean).all()
+    assert (found.mean <= found.high).all()
+    again = np.random.default_rng(3)
+    same = stats.ranking([again.random((4, 3, 5)), again.random((4, 1, 2))])
+    assert same.low.tolist() == found.low.tolist()
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(3, 0.05), (3, 0.01), (10, 0.05), (30, 0.05)])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_what_could_be_seen_agrees_with_statsmodels(seeds, level, sides):
+    from statsmodels.stats.power import TTestPower
+
+    alternative = {1: "larger", 2: "two-sided"}[sides]
+    effect = stats.smallest_difference(seeds - 1, level, sides=sides) / seeds**0.5
+    power = TTestPower().power(effect, seeds, level, alternative=alternative)
+    assert power == pytest.approx(0.8, abs=2e-3)
+
+
+def test_corrections_agree_with_scipy_and_statsmodels():
+    draw = np.random.default_rng(2)
+    p = draw.random((12, 40)) ** 3
+    tested = draw.random((12, 40)) < 0.8
+    found = stats.false_discoveries(p, tested)
+    for column in range(40):
+        rows = tested[:, column]
+        expected = referee.false_discovery_control(p[rows, column]) <= 0.05
+        assert found[rows, column].tolist() == expected.tolist()
+        assert not found[~rows, column].any()
+    from statsmodels.stats.multitest import multipletests
+
+    for column in p.T:
+        assert stats.fallen(column.tolist()) == multipletests(column, 0.05, "holm")[0].tolist()
+    assert stats.fallen([0.016, 0.04, 0.024]) == [True, True, True]
+    assert stats.fallen([]) == []
+
+
+def test_what_is_not_told_from_the_best_has_the_gap_that_could_be_seen():
+    values = np.array([[0.90, 0.92, 0.91], [0.91, 0.90, 0.90], [0.50, 0.52, 0.51]])[:, :, None]
+    found = stats.compared(values, [specs()["accuracy"]])
+    gaps = values[0, :, 0] - values[1, :, 0]
+    # of two, one is told from the best: one more would have had to reach 5 %
+    expected = stats.smallest_difference(2) * gaps.std(ddof=1) / 3**0.5
+    assert found.could_see[:, 0] == pytest.approx([np.nan, expected, np.nan], nan_ok=True)
+    assert np.isnan(stats.compared(values[:, :1], [specs()["accuracy"]]).could_see).all()
 
 
 def best(values, metric="nll", eligible=None):
@@ -179,8 +265,8 @@ def test_a_missing_cell_costs_the_rank_and_the_average(results):
     assert np.isnan(found.mean.loc["ensemble", "corruption"])
     assert found.mean.loc["ensemble", "near"] == pytest.approx(0.92)  # this part is whole
     assert found.notes == ["ensemble: lacks fog (corruption seed 0)"]
-    # the others: letters 1 2 3, noise 2 1 3, fog 1 2 3, blur 1 2 3, spatter 2 1 3
-    assert found.rank[MC] == pytest.approx(7 / 5)
+    # the others: letters 1 2 3; noise 2 1 3; fog 1 2 3, blur 1 2 3, spatter 2 1 3
+    assert found.rank[MC] == pytest.approx((1 + 2 + 4 / 3) / 3)
 
 
 def test_a_missing_seed_costs_the_rank(results):
@@ -207,7 +293,8 @@ def test_a_failed_record_does_not_change_the_headline_score(results):
     path = row_file(results, "clean", "standard", 0)
     change(path, status="failed", reason="no space", rows=[], score=None)
     assert table(results).score["standard"] == "one_minus_max_mean_prob"
-    assert table(results).rank["standard"] == pytest.approx(13 / 5)  # no cell of the rank is lost
+    expected = (3 + 2 + 8 / 3) / 3  # no cell of the rank is lost
+    assert table(results).rank["standard"] == pytest.approx(expected)
 
 
 def test_a_score_that_no_row_has_gives_dashes(results):
@@ -429,7 +516,9 @@ def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):
     assert "…" not in out
     assert "not shown" not in out
     show(results, {"toy_digits"}, "smoke", OWN)
-    assert "not shown for want of width: score" in capsys.readouterr().out  # one too many for 120
+    assert (
+        "not shown for want of width: 95 %, score" in capsys.readouterr().out
+    )  # one too many for 120
 
 
 def test_markdown_cells_cannot_break_the_table():

@@ -23,16 +23,20 @@ HEIGHT = 0.145  # inches a method
 def ranks(material: Material) -> Iterator[Drawing]:
     """Give one diagram of all methods that have every cell, ranked as in the leaderboard."""
     table = leaderboard(material.group, material.score)
-    cells, difference = table.ranking.cells, table.ranking.difference
+    found, difference = table.ranking, table.ranking.difference
     if math.isnan(difference):
         return  # too few to test
     means = table.rank.dropna()
     caption = (
-        f"Mean rank over {cells} (view, severity) cells by AUROC. Methods joined by a bar are not "
-        f"told apart by Nemenyi's test at 5 % (critical difference {difference:.2f})."
+        f"Mean rank by AUROC in {found.cells} (view, severity) cells, averaged within "
+        f"{found.families} families first; lines: 95 % intervals over families and seeds drawn "
+        "again. Methods joined by a bar are not told apart by Nemenyi's test over the families at "
+        f"5 % (critical difference {difference:.2f})."
     )
     yield Drawing(
-        "ranks", caption, partial(_draw, means, difference, material.palette(means.index))
+        "ranks",
+        caption,
+        partial(_draw, means, table.span, difference, material.palette(means.index)),
     )
 
 
@@ -46,16 +50,20 @@ def cliques(means: pd.Series, difference: float) -> list[tuple[int, int]]:
     return runs
 
 
-def _draw(means: pd.Series, difference: float, colours: style.Palette) -> Figure:
+def _draw(
+    means: pd.Series, span: pd.DataFrame, difference: float, colours: style.Palette
+) -> Figure:
     runs = cliques(means, difference)
     drawn = style.canvas(0.75 + HEIGHT * len(means), width=style.wide_enough(means.index))
     axis, beside = drawn.subplots(1, 2, sharey=True, width_ratios=[1, 0.04 + 0.05 * len(runs)])
     places = range(len(means))
     axis.hlines(places, 1, means, color="0.8", linewidth=0.6)
+    ends = span.loc[means.index]
+    axis.hlines(places, ends.low, ends.high, [colours[name] for name in means.index], linewidth=2)
     axis.scatter(means, places, c=[colours[name] for name in means.index], s=16, zorder=3)
     text = {"textcoords": "offset points", "va": "center", "fontsize": style.SMALL}
-    for place, mean in zip(places, means, strict=True):
-        axis.annotate(f"{mean:.2f}", (mean, place), xytext=(4, 0), **text)
+    for place, mean, end in zip(places, means, ends.high.fillna(means), strict=True):
+        axis.annotate(f"{mean:.2f}", (max(mean, end), place), xytext=(4, 0), **text)
     axis.plot([1, 1 + difference], [-1.3, -1.3], color="black", linewidth=1, marker="|",
               markersize=4)  # fmt: skip
     axis.annotate("critical difference", (1 + difference, -1.3), xytext=(4, 0), **text)

@@ -243,12 +243,14 @@
       element("svg:circle", { class: "end", cx: 40, cy: y(points.at(-1)[1]).toFixed(1), r: 1.8 }));
   }
 
-  /** A mean rank on the scale of all ranks, with half the critical difference to either side. */
-  function rankSpan(ranks, mean) {
+  /** A mean rank on the scale of all ranks, with its interval over families and seeds. */
+  function rankSpan(ranks, method) {
     const x = scale([1, Math.max(ranks.methods, 2)], 4, 52);
-    const half = (ranks.difference || 0) / 2;
-    const [low, high] = [Math.max(1, mean - half), Math.min(ranks.methods, mean + half)];
-    return svg(56, 12, "span", "",
+    const mean = ranks.mean[method] / 100;
+    const [low, high] = ranks.low
+      ? [ranks.low[method] / 100, ranks.high[method] / 100] : [mean, mean];
+    const words = ranks.low ? `95 % interval ${low.toFixed(2)} to ${high.toFixed(2)}` : "";
+    return svg(56, 12, "span", words, words ? element("svg:title", {}, words) : null,
       element("svg:path", { class: "axis", d: "M4 6H52" }),
       element("svg:path", { class: "reach", d: `M${x(low).toFixed(1)} 6H${x(high).toFixed(1)}` }),
       element("svg:circle", { class: "spot", cx: x(mean).toFixed(1), cy: 6, r: 2.5 }));
@@ -287,7 +289,7 @@
   }
 
   function head(columns, ranks) {
-    const below = ranks && ranks.difference ? `± ${(ranks.difference / 2).toFixed(2)}` : "";
+    const below = ranks && ranks.low ? "95 % interval" : "";
     return element("thead", {}, element("tr", {},
       heading("method", "method", "", "", columns, "words name"),
       ranks ? heading("rank", "mean rank", below, "", columns, "words") : null,
@@ -339,7 +341,7 @@
     const best = ranks.best.includes(method);
     return element("td", { class: "words rank" }, figure(mean, null, 2, best),
       best ? unseen(" (best, or not distinguishable from it)") : null,
-      rankSpan(ranks, mean / 100));
+      rankSpan(ranks, method));
   }
 
   /** A name that may go on in the next line after ":" or "," and, on a phone, after "=". */
@@ -390,9 +392,8 @@
     const partial = board.methods.flatMap(({ notes: lines }) => lines);
     const printedToo = ["metric", "score", "scenario"].every((key) => state[key] === START[key]);
     return element("div", { class: "note" },
-      element("p", {}, printedToo ? board.caption : caption(board, ranks), ranks && ranks.difference
-        ? " Bars: mean rank ± half of Nemenyi’s critical difference; two methods whose bars do"
-          + " not overlap differ at 5 %." : ""),
+      element("p", {}, printedToo ? board.caption : caption(board, ranks), ranks && ranks.low
+        ? " Bars: 95 % interval of the mean rank over families and seeds drawn again." : ""),
       columnsOf(board).some(({ low }) => low)
         ? element("p", {}, "In brackets: 95 % interval, mean of the seeds’ ends.") : null,
       board.left_out.length && state.scenario === ALL
@@ -409,13 +410,13 @@
     const difference = ranks && ranks.difference
       ? `, Nemenyi’s critical difference ${ranks.difference.toFixed(2)}` : "";
     const ranked = ranks && ranks.methods && ranks.cells
-      ? `Rank: mean rank of ${ranks.methods} complete methods over ${ranks.cells} (view, severity)`
-        + ` cells${difference}.` : "";
+      ? `Rank: of ${ranks.methods} complete methods in ${ranks.cells} (view, severity) cells, mean`
+        + ` within each of ${ranks.families} families, then over them${difference}.` : "";
     const seeds = Math.max(...Object.values(board.seeds).map((of) => of.length));
     const spread = seeds > 1
       ? `Mean ± standard deviation (ddof = 1) over ${seeds} seeds.` : "One seed.";
-    const bold = seeds > 1 ? "what a paired t-test over the seeds (5 %, each on its own) does not"
-      + " tell from it" : "nothing can be tested with one seed";
+    const bold = seeds > 1 ? "what t-tests paired over the seeds do not tell from it (5 % of a"
+      + " column’s found false)" : "nothing can be tested with one seed";
     return `${text}${spread} Bold: best, and ${bold}; never what is not better than chance. `
       + ranked;
   }

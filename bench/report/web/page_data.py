@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from bench.report import stats
 from bench.report.frames import Array, ResultGroup
-from bench.report.leaderboard import accurate, ranked_cells, shifts
+from bench.report.leaderboard import accurate, ranked_cells, ranked_families, shifts
 from bench.report.scenarios import Quantity, quantities
 from bench.report.stats import Ranking
 from bench.store.records import OWN, MetricSpec
@@ -130,12 +130,14 @@ def sheet(cells: Cells, spec: MetricSpec, score: str) -> Sheet:
     higher = spec.better != "lower"
     scopes = {}
     for scenario, array in values.items():
-        common = group.measurements[scenario].common
-        scopes[scenario] = stats.ranking(array.mean(axis=1)[:, common], higher=higher)
+        part = group.measurements[scenario]
+        families = [c.family for c, of in zip(part.cells, part.common, strict=True) if of]
+        scopes[scenario] = stats.ranking([array[:, :, part.common]], families, higher=higher)
     ranked = ranked_cells(group, score or OWN, spec.name)
-    every = [ranked[name].mean(axis=1) for name in ranked if name in values]
+    every = {name: ranked[name] for name in ranked if name in values}
     if every:
-        scopes[WHOLE] = stats.ranking(np.hstack(every), higher=higher)
+        families = ranked_families(group, every)
+        scopes[WHOLE] = stats.ranking(list(every.values()), families, higher=higher)
     return {
         "columns": columns,
         **{key: [one for part in parts for one in part[key]] for key in parts[0]},
@@ -179,7 +181,7 @@ def whole(values: ArrayLike, digits: int) -> list[int | None] | None:
 
 
 def ranks(ranking: Ranking, methods: Sequence[str]) -> dict[str, Any]:
-    """Mean ranks of the complete methods, and Nemenyi's difference.
+    """Mean ranks of the complete methods with their intervals, and Nemenyi's difference.
 
     ``order`` is the complete methods by rank and, of equals, by name, as in the leaderboard.
     """
@@ -187,10 +189,13 @@ def ranks(ranking: Ranking, methods: Sequence[str]) -> dict[str, Any]:
     complete = np.flatnonzero(~np.isnan(mean)).tolist()
     return {
         "mean": whole(mean, 2),
+        "low": whole(ranking.low, 2),
+        "high": whole(ranking.high, 2),
         "order": sorted(complete, key=lambda i: (mean[i], methods[i])),
         "best": np.flatnonzero(ranking.best).tolist(),
         "methods": ranking.methods,
         "cells": ranking.cells,
+        "families": ranking.families,
         "difference": None if math.isnan(difference) else round(difference, 2),
     }
 

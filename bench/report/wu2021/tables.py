@@ -30,7 +30,8 @@ Style = Callable[[str], str]
 FAIR = "mc_dropout:rate=0.1"  # the paper's rate of 0.5 is no fair rival: 0.1 stands beside it
 CAPTION = (
     "Ours ± standard deviation over seeds, the paper's in brackets. Bold: the best of what is "
-    "complete, and what a paired t-test at 5 % does not tell from it; (n = 1): one seed only."
+    "complete, and what t-tests "
+    "paired over seeds do not tell from it (5 % found false); (n = 1): one seed only."
 )
 HEAD = (
     "# The paper's tables\n\nWritten by `python -m bench report --paper`; not to be edited. Its "
