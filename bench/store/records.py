@@ -154,6 +154,8 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     commit: Label = ""
     time: Label = ""
     missing: dict[Name, Text] = {}
+    tuned: Label = ""
+    left_out: dict[Name, Text] = {}
     rows: tuple[Row, ...]
 
     @cached_property
@@ -201,6 +203,7 @@ class Outcome:
     reason: str = ""
     rows: tuple[Row, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # scores, with reasons
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
@@ -226,7 +229,7 @@ def save(path: Path, outcome: Outcome, about: Mapping[str, Any]) -> None:
     """
     record = Record(
         **about, status=outcome.status, reason=outcome.reason, missing=dict(outcome.missing),
-        rows=tuple(map(_rounded, outcome.rows)),
+        left_out=dict(outcome.left_out), rows=tuple(map(_rounded, outcome.rows)),
     )  # fmt: skip
     _check(record)
     write(path, msgspec.json.encode(record) + b"\n")
@@ -351,6 +354,7 @@ def _check(record: Record) -> None:
         record.answer or "", record.score or "", record.key, record.commit, record.time,
         record.precision, record.cpu_capability,
         *record.params, *record.scenario_params, *record.missing,
+        record.tuned, *record.left_out,
     }  # fmt: skip
     for row in record.rows:
         names |= {row.view, row.score, row.group, *row.metrics}
