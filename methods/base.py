@@ -116,6 +116,30 @@ class Method(Named, ABC):
         """Return one deterministic pass for post-hoc scores, or None where there is none."""
         return None
 
+    @property
+    def tuned(self) -> str:
+        """How the settings that `standard` lacks were chosen.
+
+        "nothing" (there are none), "published" (as in the paper), "validation inliers",
+        "validation outliers" or "by hand".
+        """
+        return "nothing"
+
+    def linear_head(self) -> tuple[Tensor, Tensor] | None:
+        """Return weights (T K, F) and biases (T K,) of the map from features to logits.
+
+        By default None: the harness then solves for them, from features and logits of training
+        data. Neither this nor `extras` is part of the key of a fit.
+        """
+        return None
+
+    def extras(self, x: Tensor) -> dict[str, Tensor]:
+        """Return further evidence about one batch by name, each (n, …); none by default.
+
+        It is kept with the prediction, and a score names what it needs of it.
+        """
+        return {}
+
     def prerequisites(self, seed: int) -> Mapping[str, Prerequisite]:
         """Return the fitted methods that `fit` needs, by their keys in its ``prerequisites``."""
         return {}

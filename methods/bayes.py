@@ -36,6 +36,7 @@ class Bayes(DeepMethod[Classifier]):
 
     name = "bayes"
     source = "arXiv:1505.05424"
+    tuned = "published"
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4}}
     minimum: ClassVar = {"prior_pi": 0, "complexity_cost_weight": 0, "samples": 1}
@@ -76,6 +77,10 @@ class Bayes(DeepMethod[Classifier]):
         with drawn_weights(net):
             error = cross_entropy(net(batch.x), batch.y)
         return error + self.complexity_cost_weight / batch.n_train * complexity(net)
+
+    def linear_head(self) -> tuple[Tensor, Tensor]:
+        head: Any = self.fitted(self.net).head
+        return head.weight.mu, head.bias.mu
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)

@@ -170,6 +170,29 @@ class DecodableMethod(DeepMethod[Decodable]):
         composition = CompositionLoss(m, tuple(frozen.values()), self.regularise)
         return self.fit_net(train, val, seed, partial(self.loss, composition=composition))
 
+    def extras(self, x: Tensor) -> dict[str, Tensor]:
+        """Return how well x is decoded, and how its decodings are classified.
+
+        "decoding_error" (n, L): squared errors |x - g(h_l)|^2 of the first decodings, summed over
+        pixels. "decoding_logits" (n, L, T, K): f(g(h_l)). "recursion_logits" (n, 4, T, K): f(x_d)
+        for the depths d = 1 to 4 of x_d = g(h_L(x_{d-1})), the last activation decoded repeatedly.
+        """
+        net = self.fitted(self.net)
+        f, g = net.classifier, net.decoder
+        decoded = g(f.activations(x))
+        error = (decoded - x).square().flatten(2).sum(-1).T
+        h = f.activations(decoded.flatten(0, 1)).unflatten(1, decoded.shape[:2])[-1]
+        logits = f.classify(h.flatten(0, 1)).unflatten(0, h.shape[:2])
+        last, deeper = h[-1], [logits[-1]]
+        for _ in range(3):
+            last = f.activations(g(last))[-1]
+            deeper.append(f.classify(last))
+        return {
+            "decoding_error": error,
+            "decoding_logits": logits.transpose(0, 1),
+            "recursion_logits": torch.stack(deeper, dim=1),
+        }
+
     def single_classifier(self) -> nn.Module:
         return self.fitted(self.net).classifier
 
@@ -187,6 +210,7 @@ class DecNN(DecodableMethod):
 
     name = "decnn"
     source = "arXiv:2106.00769"
+    tuned = "validation inliers"
 
     def loss(
         self, net: Decodable, batch: Batch, composition: CompositionLoss = NO_COMPOSITION

@@ -39,5 +39,10 @@ class Dropout(DeepMethod[Classifier]):
         super().__init__(**inherited)
         self.rate = rate
 
+    @property
+    def tuned(self) -> str:
+        known = {0.5: "published", 0.1: "validation inliers"}
+        return known.get(self.rate, "by hand")
+
     def build(self, task: Task) -> Classifier:
         return self.classifier(task, rate=self.rate)

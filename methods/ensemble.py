@@ -27,6 +27,7 @@ class Ensemble(DeepMethod[nn.ModuleList]):
 
     name = "ensemble"
     source = "arXiv:1612.01474"
+    tuned = "published"
     presets: ClassVar = {"smoke": {"size": 2}}
     minimum: ClassVar = {"size": 1}
 

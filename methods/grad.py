@@ -66,6 +66,7 @@ class Grad(DeepMethod[AdversarialDebiasing]):
 
     name = "grad"
     source = "Raff and Sylvester 2018, arXiv:1807.00199"
+    tuned = "validation inliers"
     asked_for = "it needs an attribute to protect"
     presets: ClassVar = {}
 

@@ -22,6 +22,7 @@ class Linear(NeuralMethod[LinearClassifier]):
 
     name = "linear"
     source = "-"
+    tuned = "validation inliers"
 
     def __init__(self, *, lr: float = 0.03, **inherited: Any) -> None:
         super().__init__(lr=lr, **inherited)

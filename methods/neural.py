@@ -241,6 +241,10 @@ class DeepMethod(NeuralMethod[Net]):
         last = classifier.activations(x)[-1]
         return Outputs(classifier.classify(last), classifier.features(last))
 
+    def linear_head(self) -> tuple[Tensor, Tensor] | None:
+        head = cast(Classifier, self.single_classifier()).head
+        return cast(Tensor, head.weight), cast(Tensor, head.bias)
+
 
 def take(
     method: Method, prerequisites: Prerequisites | None, key: str, count: int

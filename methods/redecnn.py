@@ -42,6 +42,7 @@ class ReDecNN(DecodableMethod):
 
     name = "redecnn"
     source = "arXiv:2106.00769"
+    tuned = "validation inliers"
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4, "depth": 2}}
     minimum: ClassVar = {"depth": 1, "alpha": 0, "ramp": 0, "min_weight": 0, "samples": 1}

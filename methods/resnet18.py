@@ -57,6 +57,7 @@ class ResNet18(NeuralMethod[ResNetClassifier]):
 
     name = "resnet18"
     source = "arXiv:1512.03385"
+    tuned = "published"
     asked_for = "it serves others as the classifier m of equation 7"
     presets: ClassVar = {
         "smoke": {"min_updates": 5},
@@ -71,3 +72,7 @@ class ResNet18(NeuralMethod[ResNetClassifier]):
         net = self.fitted(self.net)
         features = net.features(x)
         return Outputs(net.classify(features), features)
+
+    def linear_head(self) -> tuple[Tensor, Tensor]:
+        head = self.fitted(self.net).head
+        return head.weight, head.bias

@@ -26,7 +26,7 @@ from bench.metrics.compare import (
 from bench.report import stats
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, headline_score
-from bench.scenarios.base import Scenario, applicable, scored
+from bench.scenarios.base import Scenario, scored, why_not
 from bench.scores import Score, all_scores
 from bench.store.records import OWN, RANKED_BY
 
@@ -120,8 +120,10 @@ def _score(evaluator: Evaluator, name: str) -> Score:
     if name == OWN:
         name = headline_score(evaluator) or RANKED_BY
     score = all_scores()[name]
-    if score not in applicable(evaluator.predict(evaluator.clean)):
-        raise UsageError(f"{evaluator.label} leaves no {score.needs}, which {name} is made of")
+    if reason := why_not(score, evaluator.predict(evaluator.clean)):
+        raise UsageError(
+            f"{evaluator.label} has no {name}, which {reason}; choose another with --score"
+        )
     return score
 
 

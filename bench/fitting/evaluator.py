@@ -97,8 +97,9 @@ class Evaluator:
 
         def read(payload: Any, note: Mapping[str, Any]) -> Prediction:
             prediction = Prediction(
-                payload["probs"], payload["logits"], payload["features"], self.training.fit_score
-            )
+                payload["probs"], payload["logits"], payload["features"], payload["extras"],
+                self.training.fit_score,
+            )  # fmt: skip
             check(prediction, view.n, self.fitter.splits.test.task)
             return prediction
 
@@ -106,7 +107,8 @@ class Evaluator:
         if known is not None:
             return known
         made = self._run(view)
-        payload = {"probs": made.probs, "logits": made.logits, "features": made.features}
+        payload = {"probs": made.probs, "logits": made.logits, "features": made.features,
+                   "extras": dict(made.extras)}  # fmt: skip
         self.cache.keep(kind, name, key, payload, view=view.name)
         return made
 

@@ -26,7 +26,7 @@ from bench.fitting.isolation import content, isolated
 from bench.methods.base import Method, Prerequisite
 from bench.methods.training_log import TrainingLog
 from bench.store.cache import Cache, Key
-from bench.store.code import changed, code_digest
+from bench.store.code import READ, changed, code_digest
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Fitter:
             "method": method.name,
             "version": method.version,
             "params": {k: v for k, v in method.params().items() if k not in method.predict_only},
-            "code": code_digest(*method.code_modules()),
+            "code": code_digest(*method.code_modules(), without=READ),
             "dataset": self.data.label,
             "train": self.splits.train.fingerprint,
             "val": self.splits.val.fingerprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class Prediction:
         probs: probabilities (N, S, T, K).
         logits: of the single classifier, (N, T, K), where the method has one.
         features: last hidden features of the single classifier, (N, F), where it has any.
+        extras: further evidence by name, each (N, …): what `Method.extras` returns.
         fit_score: returns what a score has learned from the training part; see `Score.fit`.
         scores: uncertainties (N,) computed so far, by name.
     """
@@ -35,6 +36,7 @@ class Prediction:
     probs: Tensor
     logits: Tensor | None
     features: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
     fit_score: Callable[[Score], Any] | None = field(default=None, compare=False)
     scores: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
@@ -63,6 +65,8 @@ def check(prediction: Prediction, n: int, task: Task) -> None:
     if (gap := float((probs.sum(-1) - 1).abs().max())) > SUM_TOLERANCE:
         raise ValueError(f"probabilities that sum to 1 only within {gap:.2g}")
     check_pass(prediction.logits, prediction.features, n, task)
+    for name, values in prediction.extras.items():
+        _must_be_finite(name, values, (n, *[None] * (values.ndim - 1)))
 
 
 def check_pass(logits: Tensor | None, features: Tensor | None, n: int, task: Task) -> None:
@@ -105,15 +109,17 @@ def run_network(
         MethodError: the method tried to end the process.
     """
     probs: list[Tensor] = []
-    passes = []
+    passes, extras = [], []
     with isolated(method.name, device):
         for part in x.split(batch):
             inputs = _inputs(part, device)
             torch.manual_seed(seed)
             probs.append(method.predict_proba(inputs).float().cpu())
             passes.append(_on_cpu(method.logits_and_features(inputs)))
+            extras.append({k: v.float().cpu() for k, v in method.extras(inputs).items()})
     logits, features = _joined(passes)
-    return Prediction(torch.cat(probs), logits, features)
+    joined = {name: torch.cat([part[name] for part in extras]) for name in extras[0]}
+    return Prediction(torch.cat(probs), logits, features, joined)
 
 
 @torch.no_grad()

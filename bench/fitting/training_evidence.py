@@ -13,12 +13,17 @@ from bench.errors import MethodError
 from bench.fitting.fits import Fitter
 from bench.fitting.prediction import check_pass, single_pass
 from bench.methods.base import Method
-from bench.scores import Evidence, Score
+from bench.scores import Evidence, Score, Unavailable
+from bench.scores.base import Head
 from bench.store.cache import Key
 from bench.store.code import code_digest
 
-Pass = tuple[Tensor | None, Tensor | None]  # logits (N, T, K) and features (N, F)
+Layer = tuple[Tensor, Tensor]  # weights (T K, F) and biases (T K,)
+# Logits (N, T, K), features (N, F), and the last layer where the method knows it.
+Pass = tuple[Tensor | None, Tensor | None, Layer | None]
+FIELDS = ("logits", "features", "head")
 MOST = 20_000  # training inputs that a score is fitted on, drawn by seed
+LINEAR = 1e-3  # largest error of logits, in units of their spread, at which they count as linear
 
 
 class TrainingEvidence:
@@ -33,6 +38,8 @@ class TrainingEvidence:
         self.seed = seed
         self.fitter = fitter
         self._fitted_scores: dict[Score, Any] = {}
+        self._unavailable: dict[Score, Unavailable] = {}
+        self._parts: dict[str, Evidence | None] = {}
 
     def of(self, part: Split) -> Evidence | None:
         """Return logits and features of a part with its labels, in float64; None: it has none.
@@ -48,16 +55,17 @@ class TrainingEvidence:
         def read(payload: Any, note: Mapping[str, Any]) -> Pass:
             known = payload["logits"], payload["features"]
             check_pass(*known, len(part), part.task)
-            return known
+            return *known, payload["head"]
 
         known = None if self.fitter.force else cache.load(kind, name, key, read)
         if known is None:
             known = self._run(part)
-            cache.keep(kind, name, key, {"logits": known[0], "features": known[1]})
-        logits, features = known
+            cache.keep(kind, name, key, dict(zip(FIELDS, known, strict=True)))
+        logits, features, layer = known
         if logits is None or features is None:
             return None
-        return Evidence(features.double(), logits.double(), part.y)
+        features, logits = features.double(), logits.double()
+        return Evidence(features, logits, part.y, linear_head(features, logits, layer))
 
     def _run(self, part: Split) -> Pass:
         method = self.fitter.obtain(self.method, self.seed).method
@@ -66,26 +74,39 @@ class TrainingEvidence:
             check_pass(*made, len(part), part.task)
         except ValueError as error:
             raise MethodError(f"{self.label} gave {error} on its training data") from error
-        return made
+        layer = None if made[1] is None else method.linear_head()
+        return *made, None if layer is None else (layer[0].cpu().clone(), layer[1].cpu().clone())
 
     def fit_score(self, score: Score) -> Any:
-        """Return what a score learns from the training part, learned once.
+        """Return what a score learns from the part it is fitted on, learned once.
 
         Raises:
-            ValueError: the method has no features, or the score cannot be fitted on them.
+            Unavailable: the method has no features, or the score cannot be fitted on them.
         """
+        if score in self._unavailable:
+            raise self._unavailable[score]
         if score not in self._fitted_scores and score.fit is not None:
-            evidence = self.of(self._training_part())
-            if evidence is None:
-                raise ValueError(f"score {score.name} needs features, and {self.label} has none")
             try:
                 with torch.no_grad():
-                    self._fitted_scores[score] = score.fit(evidence)
-            except Exception as error:
-                raise ValueError(
-                    f"{self.label}: score {score.name} cannot be fitted: {error}"
-                ) from error
+                    self._fitted_scores[score] = score.fit(self._fitted_on(score))
+            except MethodError:
+                raise
+            except Exception as error:  # whatever a score of the user's raises
+                why = " ".join(f"cannot be fitted: {error}".split())
+                self._unavailable[score] = Unavailable(why)
+                raise self._unavailable[score] from error
         return self._fitted_scores.get(score)
+
+    def _fitted_on(self, score: Score) -> Evidence:
+        """Return the evidence of the part that a score is fitted on; the last parts are kept."""
+        if score.fit_on not in self._parts:
+            validation = score.fit_on == "validation"
+            part = self.fitter.splits.val if validation else self._training_part()
+            self._parts[score.fit_on] = self.of(part)
+        evidence = self._parts[score.fit_on]
+        if evidence is None:
+            raise Unavailable("it has no features")
+        return evidence
 
     def _training_part(self) -> Split:
         """Return at most `MOST` training inputs, the same for every method."""
@@ -104,6 +125,33 @@ def prediction_key(fitter: Fitter, method: Method, seed: int, mark: str) -> Key:
         "fit": fitter.key(method, seed).digest,
         "params": method.params(),
         "view": mark,
+        "method": code_digest(*method.code_modules()),  # the fit's leaves out what only reads it
         "code": code_digest("bench.fitting.prediction"),
     }
     return Key(spec)
+
+
+def linear_head(features: Tensor, logits: Tensor, layer: Layer | None) -> Head | None:
+    """Return the last layer of a method, or None if its logits are no linear map of its features.
+
+    It is what `Method.linear_head` said, if that gives the logits; else the least-squares solution
+    of logits (N, T, K) = W features (N, F) + b, which is the layer itself in every direction that
+    the features have, and zero in all others.
+    """
+    targets = logits.shape[1:]
+    if layer is not None:
+        weight, bias = (values.double() for values in layer)
+        if weight.shape == (targets.numel(), features.shape[1]) and bias.shape == weight.shape[:1]:
+            head = Head(weight.unflatten(0, targets), bias.unflatten(0, targets))
+            if _gives(head, features, logits):
+                return head
+    mean, middle = features.mean(0), logits.mean(0)
+    spread = torch.linalg.lstsq(features - mean, (logits - middle).flatten(1), driver="gelsd")
+    weight = spread.solution.T.unflatten(0, targets)
+    head = Head(weight, middle - weight @ mean)
+    return head if _gives(head, features, logits) else None
+
+
+def _gives(head: Head, features: Tensor, logits: Tensor) -> bool:
+    error = (head(features) - logits).abs().max()
+    return bool(error <= LINEAR * logits.std(correction=0))

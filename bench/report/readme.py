@@ -179,7 +179,22 @@ def left_out(records: Sequence[Record], problems: list[str]) -> list[str]:
         *_section("Failed", _reasons(records, lambda r: _reason(r, "failed"))),
         *_section("Skipped", _reasons(records, lambda r: _reason(r, "skipped"))),
         *_section("Views that could not be had", _reasons(records, lambda r: r.missing)),
+        *_section("Scores left out", scores_left_out(records)),
         *_section("Files left out", problems),
+    ]
+
+
+def scores_left_out(records: Sequence[Record]) -> list[str]:
+    """One line for each data set and reason, with the scores and methods that share it."""
+    found: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    for record in records:
+        for score, why in record.left_out.items():
+            scores, methods = found.setdefault((record.dataset, why), (set(), set()))
+            scores.add(score)
+            methods.add(record.method)
+    return [
+        f"{dataset}, {', '.join(sorted(scores))}: {why} ({', '.join(sorted(methods))})"
+        for (dataset, why), (scores, methods) in sorted(found.items())
     ]
 
 

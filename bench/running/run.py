@@ -27,7 +27,7 @@ from bench.metrics import registry
 from bench.running import curves
 from bench.running.plan import Job
 from bench.running.workers import side_by_side
-from bench.scenarios.base import Scenario, Views
+from bench.scenarios.base import Scenario, Views, unavailable
 from bench.scores import all_scores
 from bench.scores.own import own_score
 from bench.store import records
@@ -233,18 +233,22 @@ def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views) -> Outcome:
             for view, _ in zip([evaluator.clean, *views.found], count, strict=True):
                 evaluator.predict(view)
         measured = tuple(scenario.measure(evaluator, views.found))
+        by_score = any(row.score in all_scores() for row in measured)
+        left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
     except (KeyboardInterrupt, WriteError):
         raise
     except BaseException as error:  # whatever a method or scenario does is a result with a reason
         return Outcome.failed(error)
-    return Outcome("ok", "", measured, views.missing)
+    return Outcome("ok", "", measured, views.missing, left_out)
 
 
 def _for_others(outcome: Outcome, data: Dataset) -> Outcome:
     """Return an outcome whose words name no folder of this machine."""
     without = data.store.without_places
     missing = {view: without(why) for view, why in outcome.missing.items()}
-    return replace(outcome, reason=without(outcome.reason), missing=missing)
+    left_out = {score: without(why) for score, why in outcome.left_out.items()}
+    reason = without(outcome.reason)
+    return replace(outcome, reason=reason, missing=missing, left_out=left_out)
 
 
 def _keep_curves(
@@ -285,6 +289,7 @@ def _about(
         "seed": job.seed,
         "preset": settings.preset,
         "params": job.method.params(),
+        "tuned": job.method.tuned,
         "scenario_params": scenario.params(),
         "answer": job.method.point_prediction,
         "score": None if failed else headline_score(evaluator),

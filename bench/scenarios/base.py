@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
 from bench.metrics.classification import judged
 from bench.metrics.detection import detection
-from bench.scores import Evidence, Score, all_scores
+from bench.scores import Evidence, Score, Unavailable, all_scores
 from bench.store.records import Headline, Row
 
 
@@ -110,30 +110,62 @@ class ShiftScenario(Scenario):
 
 def applicable(prediction: Prediction) -> list[Score]:
     """Return the scores that can be computed from a prediction."""
-    return [s for s in all_scores().values() if _values(s, prediction) is not None]
+    return [score for score in all_scores().values() if why_not(score, prediction) is None]
+
+
+def unavailable(prediction: Prediction) -> dict[str, str]:
+    """Return why each score that cannot be computed from a prediction is left out, by name."""
+    reasons = {name: why_not(score, prediction) for name, score in all_scores().items()}
+    return {name: why for name, why in reasons.items() if why is not None}
+
+
+def why_not(score: Score, prediction: Prediction) -> str | None:
+    """Return why a score cannot be computed from a prediction, or None if it can."""
+    try:
+        _values(score, prediction)
+        _learned(score, prediction)
+    except Unavailable as error:
+        return str(error)
+    return None
 
 
 def scored(score: Score, prediction: Prediction) -> Tensor:
-    """Return the uncertainty of each input, (N,), float64; computed once a prediction."""
+    """Return the uncertainty of each input, (N,), float64; computed once a prediction.
+
+    Raises:
+        Unavailable: the prediction lacks what the score needs, or it could learn nothing.
+    """
     if score.name not in prediction.scores:
-        values = _values(score, prediction)
-        if values is None:
-            raise ValueError(f"score {score.name} needs {score.needs}, and the method gives none")
-        fitted = prediction.fit_score(score) if score.fit and prediction.fit_score else None
-        prediction.scores[score.name] = score(values, fitted)
+        if why := why_not(score, prediction):
+            raise Unavailable(f"score {score.name} {why}")
+        values, learned = _values(score, prediction), _learned(score, prediction)
+        prediction.scores[score.name] = score(values, learned)
     return prediction.scores[score.name]
 
 
-def _values(score: Score, prediction: Prediction) -> Tensor | Evidence | None:
-    """Return the part of a prediction that a score takes, or None where there is none."""
+def _values(score: Score, prediction: Prediction) -> Tensor | Evidence:
+    """Return the part of a prediction that a score takes."""
+    features, logits, extras = prediction.features, prediction.logits, prediction.extras
     if score.needs == "samples":
         return prediction.probs
-    if score.needs == "logits":
-        return prediction.logits
-    features, logits = prediction.features, prediction.logits
-    if features is None or logits is None or (score.fit and prediction.fit_score is None):
+    if score.needs == "logits" and logits is not None:
+        return logits
+    if features is not None and logits is not None:
+        if score.needs == "features":
+            return Evidence(features, logits)
+        if score.needs in extras:
+            return Evidence(features, logits, extras={score.needs: extras[score.needs]})
+    what = score.needs.replace("_", " ")
+    raise Unavailable(f"needs {what}, and the method gives none")
+
+
+def _learned(score: Score, prediction: Prediction) -> Any:
+    """Return what a score learned from its part of the data; None if it learns nothing."""
+    if score.fit is None:
         return None
-    return Evidence(features.double(), logits.double())
+    if prediction.fit_score is None:
+        raise Unavailable("needs training data, and there is none")
+    return prediction.fit_score(score)
 
 
 def detect(

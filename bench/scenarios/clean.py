@@ -48,14 +48,17 @@ class Clean(Scenario):
 def by_target(score: Score, prediction: Prediction) -> Tensor:
     """Return the uncertainty about each target of each input, target by target, (T * N,).
 
-    A score of features says the same of all targets of an input.
+    A score that is not made of samples or logits alone says the same of all targets of an input.
     """
     targets = prediction.probs.shape[2]
-    if targets == 1 or score.needs == "features":
+    if targets == 1 or score.needs not in ("samples", "logits"):
         return scored(score, prediction).repeat(targets)
-    logits = prediction.logits
+    logits, fit_score = prediction.logits, prediction.fit_score
     parts = [
-        Prediction(prediction.probs[:, :, [t]], None if logits is None else logits[:, [t]])
+        Prediction(
+            prediction.probs[:, :, [t]], None if logits is None else logits[:, [t]],
+            fit_score=fit_score,
+        )
         for t in range(targets)
-    ]
+    ]  # fmt: skip
     return torch.cat([scored(score, part) for part in parts])

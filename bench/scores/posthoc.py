@@ -30,7 +30,7 @@ def energy(logits: Tensor) -> Tensor:
     return -logits.double().logsumexp(-1).mean(-1)
 
 
-@score(label="GEN", source="Liu, Lochman & Zach, CVPR 2023", needs="logits")
+@score(label="GEN", source="Liu, Lochman & Zach, CVPR 2023", needs="logits", tuned="published")
 def gen(logits: Tensor) -> Tensor:
     """Generalised entropy Σ_k (p_k (1 - p_k))^γ of the 100 likeliest classes; (N, T, K) -> (N,).
 

@@ -25,21 +25,24 @@ NO_NUMBERS = {
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
     "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
+DECLARE = frozenset({"tuned"})  # attributes of classes that say something and make no number
+READ = frozenset({"extras", "linear_head"})  # of a method: they read a fit, and change none
 
 
 @lru_cache
-def code_digest(*modules: str) -> str:
+def code_digest(*modules: str, without: frozenset[str] = frozenset()) -> str:
     """Digest the parsed source of ``modules`` and of every module of ours they import.
 
     Comments, blank lines, docstrings and formatting do not count, nor does the name of a module
     or the folder it lies in; logic does. An imported module counts by its own digest. A package
-    stands for every module in it.
+    stands for every module in it. Functions named in ``without`` do not count.
     """
     known: dict[str, str] = {}
+    left = DECLARE | without
     for module in modules:
         if module_path(module) is None:
             raise LookupError(f"module {module} has no source file to take a digest of")
-    digests = sorted(_digest(name, known) for m in modules for name in _with_submodules(m))
+    digests = sorted(_digest(name, known, left) for m in modules for name in _with_submodules(m))
     return _hash("\n".join(digests))
 
 
@@ -98,7 +101,7 @@ def _with_submodules(module: str) -> Iterator[str]:
         yield from (f"{module}.{p.stem}" for p in path.parent.glob("*.py") if p != path)
 
 
-def _digest(name: str, known: dict[str, str]) -> str:
+def _digest(name: str, known: dict[str, str], without: frozenset[str]) -> str:
     """Return the digest of one module, reading each module once."""
     if name in known:
         return known[name]
@@ -108,22 +111,24 @@ def _digest(name: str, known: dict[str, str]) -> str:
     known[name] = "circle"  # the digest of a module that is still being read
     source = _source(path)
     try:
-        tree = _Runs().visit(ast.parse(source))
+        tree = _Runs(without).visit(ast.parse(source))
     except (SyntaxError, ValueError):  # it cannot be imported either: its text is all there is
         known[name] = _hash(source)
         return known[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports = sorted(_imports(tree, package, known))
+    imports = sorted(_imports(tree, package, known, without))
     known[name] = _hash("\n".join([ast.dump(_Logic().visit(tree)), *imports]))
     return known[name]
 
 
-def _imports(tree: ast.Module, package: str, known: dict[str, str]) -> Iterator[str]:
+def _imports(
+    tree: ast.Module, package: str, known: dict[str, str], without: frozenset[str]
+) -> Iterator[str]:
     """Yield each imported name with the digest of the module of ours it comes from."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield f"{_origin(alias.name, known)} as {alias.asname}"
+                yield f"{_origin(alias.name, known, without)} as {alias.asname}"
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - (node.level - 1)]
             base = ".".join([*above, node.module or ""] if node.level else [node.module or ""])
@@ -133,13 +138,13 @@ def _imports(tree: ast.Module, package: str, known: dict[str, str]) -> Iterator[
                 base = public or stated
                 whole = f"{base}.{alias.name}"
                 is_module = _is_ours(whole) and module_path(whole) is not None
-                origin = _origin(whole if is_module else base, known)
+                origin = _origin(whole if is_module else base, known, without)
                 name = "" if is_module else alias.name
                 yield f"{origin} {name} as {alias.asname or alias.name}"
 
 
-def _origin(module: str, known: dict[str, str]) -> str:
-    return _digest(module, known) if _is_ours(module) else module
+def _origin(module: str, known: dict[str, str], without: frozenset[str]) -> str:
+    return _digest(module, known, without) if _is_ours(module) else module
 
 
 def _is_ours(module: str) -> bool:
@@ -160,13 +165,29 @@ def module_path(module: str) -> Path | None:
 
 
 class _Runs(ast.NodeTransformer):
-    """Drop what only a type checker reads."""
+    """Drop what only a type checker reads, and what is defined under the names left out."""
+
+    def __init__(self, without: frozenset[str]) -> None:
+        self.without = without
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Drop methods and attributes of these names."""
+        node.body = [one for one in node.body if not self.without & _defined(one)]
+        return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         """Drop ``if TYPE_CHECKING:``."""
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return None
         return self.generic_visit(node)
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a statement in the body of a class defines."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {one.id for one in targets if isinstance(one, ast.Name)}
 
 
 class _Logic(ast.NodeTransformer):

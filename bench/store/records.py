@@ -157,6 +157,8 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     commit: Label = ""
     time: Label = ""
     missing: dict[Name, Text] = {}
+    tuned: Label = ""
+    left_out: dict[Name, Text] = {}
     rows: tuple[Row, ...]
 
     @cached_property
@@ -211,6 +213,7 @@ class Outcome:
     reason: str = ""
     rows: tuple[Row, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # scores, with reasons
 
     @classmethod
     def failed(cls, error: BaseException) -> Outcome:
@@ -236,7 +239,7 @@ def save(path: Path, outcome: Outcome, about: Mapping[str, Any]) -> None:
     """
     record = Record(
         **about, status=outcome.status, reason=outcome.reason, missing=dict(outcome.missing),
-        rows=tuple(map(_rounded, outcome.rows)),
+        left_out=dict(outcome.left_out), rows=tuple(map(_rounded, outcome.rows)),
     )  # fmt: skip
     _check(record)
     write(path, msgspec.json.encode(record) + b"\n")
@@ -361,6 +364,7 @@ def _check(record: Record) -> None:
         record.answer or "", record.score or "", record.key, record.commit, record.time,
         record.precision, record.cpu_capability,
         *record.params, *record.scenario_params, *record.missing,
+        record.tuned, *record.left_out,
     }  # fmt: skip
     for row in record.rows:
         names |= {row.view, row.score, row.group, row.family, *row.metrics}
