@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.commands.experiment import Experiment
+from bench.commands.experiment import Experiment, store
 from bench.commands.given import NETWORKS, GivenNetwork, network_digest
 from bench.commands.given_data import arrays_file
-from bench.commands.measure import Words, carry_out, settings_of, store
+from bench.commands.measure import Words, carry_out, settings_of
 from bench.commands.results import Results
 from bench.datasets.base import Dataset
 from bench.datasets.npz import Npz

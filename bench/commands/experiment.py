@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -19,6 +19,9 @@ from bench.discover import unknown
 from bench.errors import UsageError
 from bench.store.files import write
 from bench.store.records import RANKED_BY
+
+if TYPE_CHECKING:
+    from bench.datasets.store import Store
 
 OUTLIERS = "BENCH_OUTLIERS"  # as `bench.datasets.outlier_folder` reads it; importing that is slow
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
@@ -134,6 +137,20 @@ def added(variable: str, words: Sequence[str]) -> Iterator[None]:
             os.environ.pop(variable, None)
         else:
             os.environ[variable] = before
+
+
+def store(data: Path | None) -> Store:
+    """Return where data lies.
+
+    Raises:
+        UsageError: no folder was named, and the user has no home folder.
+    """
+    from bench.datasets.store import Store
+
+    try:
+        return Store.from_environment(data)
+    except RuntimeError:
+        raise UsageError("there is no home folder; name one with --data or BENCH_DATA") from None
 
 
 def checked(name: str, value: Any) -> Any:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bench.running.run as running
-from bench.commands.experiment import Experiment, read
+from bench.commands.experiment import Experiment, read, store
 from bench.commands.results import Results
-from bench.datasets.store import Store
-from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.device import resolve
 from bench.running.plan import Job, make_plan
@@ -109,15 +107,3 @@ def results_of(jobs: Sequence[Job], settings: Settings) -> Results:
     """Return the results on the data sets of some jobs."""
     names = dict.fromkeys(job.data.label.partition("~")[0] for job in jobs)
     return Results(settings.results, datasets=[*names], preset=settings.preset)
-
-
-def store(data: Path | None) -> Store:
-    """Return where data lies.
-
-    Raises:
-        UsageError: no folder was named, and the user has no home folder.
-    """
-    try:
-        return Store.from_environment(data)
-    except RuntimeError:
-        raise UsageError("there is no home folder; name one with --data or BENCH_DATA") from None
