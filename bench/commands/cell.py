@@ -122,7 +122,9 @@ def _verdict(cell: str, known: Record, again: Record, others: Sequence[Record]) 
     text = compare([again], others)
     changes = [*_changes(known, again)]
     same = text.endswith("the same")
-    explained = "within what seeds explain" in text and ("contradiction" not in text or changes)
+    explained = "within what seeds explain" in text and (
+        "contradiction" not in text or any(not change.startswith("commit") for change in changes)
+    )
     about = "measured with" if changes else "measured in the same circumstances"
     parts = [f"{cell}: {text}"]
     if known.key != again.key:
