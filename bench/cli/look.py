@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 import bench
-from bench.cli.options import DATA, OUTLIER_FOLDERS, common, store
+from bench.cli.options import DATA, OUTLIER_FOLDERS, common
+from bench.commands.experiment import store
 from bench.errors import UsageError
 
 

@@ -4,53 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bench import plugins
+from bench.commands import experiment
 from bench.errors import UsageError
 from bench.presets import DEFAULT, PRESETS
 from bench.store.records import RANKED_BY
 
-if TYPE_CHECKING:
-    from bench.datasets.store import Store
-
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
 TAGS = "ood, audio, corruption, adversarial, attacks, heldout, calibration, fairness, cost, paper"
-OUTLIERS = "BENCH_OUTLIERS"  # as `bench.datasets.outlier_folder` reads it; importing that is slow
-DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
 
 def seeds(context: click.Context, option: click.Parameter, text: str) -> list[int]:
     """Read numbers and ranges separated by commas: "0,1,5-7" is 0, 1, 5, 6, 7."""
-    numbers: list[int] = []
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last or last - first >= 10_000:
-            numbers.clear()
-            break
-        numbers += range(first, last + 1)
-    if not numbers:
-        raise UsageError(
-            f"--seeds takes whole numbers from 0 up and ranges, separated by commas, such as "
-            f"0,1,5-7, not '{text}'"
-        )
-    return list(dict.fromkeys(numbers))
+    return [*experiment.seeds("--seeds", text)]
 
 
 def device(context: click.Context, option: click.Parameter, text: str) -> str:
     """Return the name of a device that this program can use."""
-    if re.fullmatch(DEVICES, text):
-        return text
-    hint = "; a GPU of NVIDIA is 'cuda'" if text == "gpu" else ""
-    raise UsageError(f"--device takes auto, cpu, cuda, cuda:1 … or mps, not '{text}'{hint}")
+    return experiment.device("--device", text)
 
 
 def folders(context: click.Context, option: click.Parameter, text: str) -> list[Path]:
@@ -66,26 +45,22 @@ def folders(context: click.Context, option: click.Parameter, text: str) -> list[
 
 def use_plugins(context: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> None:
     """Add files and folders to the plug-ins of this process and of its workers."""
-    before = os.environ.get(plugins.VARIABLE)
-    if paths:
-        known = [str(path) for path in plugins.named(os.pathsep.join([*paths, before or ""]))]
-        os.environ[plugins.VARIABLE] = os.pathsep.join(known)
-        context.call_on_close(lambda: _restore(plugins.VARIABLE, before))
-
-
-def _restore(variable: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(variable, None)
-    else:
-        os.environ[variable] = value
+    known = plugins.named(os.pathsep.join(paths))
+    context.with_resource(experiment.added(plugins.VARIABLE, [str(path) for path in known]))
 
 
 def use_outliers(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> None:
     """Add folders of outliers to those of this process and of its workers."""
-    before = os.environ.get(OUTLIERS)
-    if words:
-        os.environ[OUTLIERS] = os.pathsep.join([*words, *filter(None, [before])])
-        context.call_on_close(lambda: _restore(OUTLIERS, before))
+    context.with_resource(experiment.added(experiment.OUTLIERS, words))
+
+
+def use_file(context: click.Context, option: click.Parameter, path: Path | None) -> None:
+    """Let the file of a run set what the options do not."""
+    if path is not None:
+        values = experiment.read(path)
+        if "seeds" in values:
+            values["seeds"] = ",".join(map(str, values["seeds"]))
+        context.default_map = values
 
 
 def verbose(context: click.Context, option: click.Parameter, on: bool) -> None:
@@ -97,6 +72,10 @@ def verbose(context: click.Context, option: click.Parameter, on: bool) -> None:
         context.call_on_close(lambda: log.removeHandler(handler))
 
 
+FILE = click.argument(
+    "file", type=click.Path(path_type=Path, dir_okay=False), required=False, default=None,
+    is_eager=True, expose_value=False, callback=use_file,
+)  # fmt: skip
 RESULTS = click.option(
     "--results", type=FOLDER, default=Path("results"), show_default=True,
     help="Folder that rows, tables and the cache go to.",
@@ -142,7 +121,7 @@ OUTLIER_FOLDERS = click.option(
     "--outliers", multiple=True, metavar="[near=|far=]DIR", expose_value=False,
     callback=use_outliers,
     help="Folder of pictures of your own as outliers, far unless declared near; repeatable. "
-    f"${OUTLIERS} lists more.",
+    f"${experiment.OUTLIERS} lists more.",
 )  # fmt: skip
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print problems and the last line alone.")
 _VERBOSE = click.option(
@@ -160,17 +139,3 @@ _PLUGINS = click.option(
 def common(function: Command) -> Command:
     """Add the options that every command takes."""
     return _PLUGINS(_VERBOSE(function))
-
-
-def store(data: Path | None) -> Store:
-    """Return where data lies.
-
-    Raises:
-        UsageError: no folder was named, and the user has no home folder.
-    """
-    from bench.datasets.store import Store
-
-    try:
-        return Store.from_environment(data)
-    except RuntimeError:
-        raise UsageError("there is no home folder; name one with --data or BENCH_DATA") from None

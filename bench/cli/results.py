@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FOLDER, MERGED, RESULTS, SCORE, common
+from bench.cli.options import DATA, FOLDER, MERGED, RESULTS, SCORE, common
 from bench.errors import UsageError
 
 
@@ -59,14 +59,33 @@ def export(folders: list[Path], out: Path) -> None:
     "--reference", type=click.Path(path_type=Path, exists=True, file_okay=False), default=None,
     help="Results to compare with [default: those the project measured].",
 )  # fmt: skip
+@click.option(
+    "--cell", default=None, metavar="DATASET/SCENARIO/METHOD-sSEED",
+    help="Fit and measure this cell of --results anew, in a temporary place, and compare.",
+)  # fmt: skip
 @RESULTS
+@DATA
 @common
-def verify(results: Path, reference: Path | None) -> None:
-    """Compare results with the reference, allowing for seeds and devices."""
+def verify(results: Path, reference: Path | None, cell: str | None, data: Path | None) -> None:
+    """Compare results with the reference, or one cell with itself measured anew.
+
+    Seeds and devices are allowed for. A cell is named as its file below rows/, without .json; the
+    page shows it. The exit code is 1 where neither seeds nor devices explain a difference.
+    """
     from bench.commands.verify import summary
 
     if not (results / "rows").exists():
         raise UsageError(f"no results under {results}; start with `python -m bench run`")
+    if cell is not None:
+        from bench.commands.cell import verify_cell
+        from bench.fitting.console import Console
+
+        if reference is not None:
+            raise UsageError("--cell compares with --results itself; leave out --reference")
+        with Console(quiet=True) as console:
+            verdict = verify_cell(cell, results, data, console)
+        click.echo(verdict.text)
+        sys.exit(0 if verdict.holds else 1)
     click.echo(summary(results, reference))
 
 

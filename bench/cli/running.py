@@ -14,6 +14,7 @@ from bench.cli.options import (
     DATA,
     DATASETS,
     DEVICE,
+    FILE,
     METHODS,
     OUTLIER_FOLDERS,
     PRESET,
@@ -25,6 +26,7 @@ from bench.cli.options import (
     SEEDS,
     common,
 )
+from bench.commands.experiment import Experiment
 from bench.errors import UsageError
 from bench.presets import DEFAULT
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@FILE
 @METHODS
 @DATASETS
 @OUTLIER_FOLDERS
@@ -58,59 +61,52 @@ def run(**options: Any) -> None:
 
     Lists are separated by commas. A name takes globs (mc_*), parameters
     (redecnn:depth=4,alpha=0.8), sweeps (redecnn:depth=2,4,8) and variants (mc_dropout:tuned).
+
+    FILE holds a run in TOML, under the names of the options, which override it. Every run writes
+    the one it was below runs/ in --results.
     """
-    dry_run, quiet, score = (options.pop(name) for name in ("dry_run", "quiet", "score"))
-    jobs, settings = plan(**options)
+    dry_run, quiet = options.pop("dry_run"), options.pop("quiet")
+    experiment = Experiment.of(options)
+    jobs, settings = plan(experiment)
     if dry_run:
-        _show_plan(jobs, settings, options)
+        _show_plan(jobs, settings, experiment)
     else:
-        sys.exit(_run(jobs, settings, options, quiet=quiet, score=score))
+        sys.exit(_run(jobs, settings, experiment, quiet=quiet))
 
 
-def plan(
-    methods: str, *, datasets: str, scenarios: str, seeds: list[int], preset: str, device: str,
-    results: Path, data: Path | None, jobs: int = 1, force: bool = False, limit: int | None = None,
-) -> tuple[list[Job], Settings]:  # fmt: skip
+def plan(experiment: Experiment) -> tuple[list[Job], Settings]:
     """Turn what was typed into jobs and settings; torch is imported only once that is needed."""
-    from bench.fitting.device import resolve
-    from bench.running.plan import make_plan
-    from bench.running.run import Settings
+    from bench.commands.measure import plan
 
-    settings = Settings(results, preset, resolve(device), jobs, force)
-    made = make_plan(
-        methods_=methods, datasets_=datasets, scenarios=scenarios, seeds=seeds,
-        preset=preset, store=options.store(data), limit=limit,
-    )  # fmt: skip
-    return made, settings
+    return plan(experiment)
 
 
-def _run(
-    jobs: list[Job], settings: Settings, asked: dict[str, Any], *, quiet: bool, score: str
-) -> int:
+def _run(jobs: list[Job], settings: Settings, asked: Experiment, *, quiet: bool) -> int:
     from torch import get_num_threads
 
     from bench.commands import estimate, verify
+    from bench.commands.measure import carry_out
     from bench.commands.summary import refresh, show
     from bench.fitting.console import Console
     from bench.fitting.device import describe
-    from bench.running.run import prepare
-    from bench.running.run import run as run_all
 
     start = time.perf_counter()
-    ready = prepare(jobs, settings)
     with Console(quiet=quiet) as console:
-        console.say(
-            f"{estimate.overview(jobs)} · preset {settings.preset} · "
-            f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
-        )
-        for line in [*_remarks(jobs, asked), *ready]:
-            console.say(line)
-        done = run_all(jobs, settings, console)
+
+        def begin(remarks: list[str]) -> None:
+            console.say(
+                f"{estimate.overview(jobs)} · preset {settings.preset} · "
+                f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
+            )
+            for line in [*_remarks(jobs, asked), *remarks]:
+                console.say(line)
+
+        done = carry_out(asked, jobs, settings, console, begin)
     measured = sum(d.measured for d in done)
-    for problem in refresh(settings.results, score=score):
+    for problem in refresh(settings.results, score=asked.score):
         click.echo(f"bench: {problem}", err=True)
     if not quiet:
-        show(settings.results, {job.data.label for job in jobs}, settings.preset, score)
+        show(settings.results, {job.data.label for job in jobs}, settings.preset, asked.score)
         click.echo(verify.summary(settings.results))
     failed = sum(d.failed for d in done)
     click.echo(
@@ -134,14 +130,16 @@ def _next(jobs: list[Job], settings: Settings, failed: int) -> str:
     return f"python -m bench compare {labels[0]} {labels[-1]}{data}{preset}{results}"
 
 
-def _remarks(jobs: list[Job], asked: dict[str, Any]) -> list[str]:
+def _remarks(jobs: list[Job], asked: Experiment) -> list[str]:
     from bench.running.plan import remarks
 
-    words = {key: asked[key] for key in ("scenarios", "limit")}
-    return remarks(jobs, methods_=asked["methods"], datasets_=asked["datasets"], **words)
+    return remarks(
+        jobs, methods_=asked.methods, datasets_=asked.datasets, scenarios=asked.scenarios,
+        limit=asked.limit,
+    )  # fmt: skip
 
 
-def _show_plan(jobs: list[Job], settings: Settings, asked: dict[str, Any]) -> None:
+def _show_plan(jobs: list[Job], settings: Settings, asked: Experiment) -> None:
     from bench.commands import estimate
 
     for line in [*estimate.plan_lines(jobs, settings), *_remarks(jobs, asked)]:
@@ -167,7 +165,7 @@ def compare(first: str, second: str, score: str, **options: Any) -> None:
     Of each seed two models are compared, by a paired bootstrap over test inputs; of several seeds,
     such as --seeds 0-2, also the two methods, over seeds and inputs together.
     """
-    jobs, settings = plan(f"{first},{second}", **options)
+    jobs, settings = plan(Experiment.of(options | {"methods": f"{first},{second}"}))
     from bench.commands.compare import differences
     from bench.fitting.console import Console
 
@@ -204,7 +202,7 @@ def explore(out: Path, **options: Any) -> None:
     from bench.fitting.console import Console
     from bench.gallery.explore import write
 
-    jobs, settings = plan(**options, scenarios="clean")
+    jobs, settings = plan(Experiment.of(options | {"scenarios": "clean"}))
     if len(jobs) != 1:
         raise UsageError(f"explore shows one method on one data set from one seed, not {len(jobs)}")
     with Console() as console:
@@ -228,7 +226,7 @@ def draw(out: Path | None, **options: Any) -> None:
     from bench.fitting.console import Console
     from bench.gallery.pictures import draw as draw_all
 
-    jobs, settings = plan(**options, scenarios="clean")
+    jobs, settings = plan(Experiment.of(options | {"scenarios": "clean"}))
     with Console() as console:
         for path in draw_all(jobs, settings, console, out or settings.results / "figures"):
             console.say(f"-> {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,11 @@ def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
         caption = f"{group.title}: {scenario}, mean over the seeds. A dash: not complete."
         formats.write(results / "tables" / f"{name}.tex", formats.latex(cells, caption, name))
         links.append(f"[{formats.markdown_escape(scenario)}](tables/{quote(name)}.csv)")
-    return [f"Every number: {', '.join(links)}.\n"] if links else []
+    if not links:
+        return []
+    command = f"python -m bench verify --cell {shlex.quote(group.records[0].cell)}"
+    again = "measures a cell anew: any row file's name below rows/, without .json."
+    return [f"Every number: {', '.join(links)}.\n", f"`{command}` {again}\n"]
 
 
 def facts(records: Sequence[Record]) -> dict[str, str]:

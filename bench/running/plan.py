@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import bench.scenarios
@@ -52,17 +53,45 @@ def make_plan(
         UsageError: a scenario asked for by name applies to none of the data sets.
     """
     chosen = choose("method", methods_, subclasses(methods, Method), preset)
+    makers = [(choice.label, partial(_method, choice)) for choice in chosen]
+    data = chosen_data(datasets_, store)
+    return jobs_of(makers, data, scenarios=scenarios, seeds=seeds, preset=preset, limit=limit)
+
+
+def jobs_of(
+    makers: Sequence[tuple[str, Callable[[], Method]]],
+    data: Sequence[Dataset],
+    *,
+    scenarios: str,
+    seeds: Sequence[int],
+    preset: str,
+    limit: int | None = None,
+) -> list[Job]:
+    """Cross methods, by label and by what makes one, with data sets and seeds.
+
+    Raises:
+        UnknownNameError: there is no such scenario.
+        UsageError: a scenario asked for by name applies to none of the data sets.
+    """
     known = subclasses(bench.scenarios, Scenario)
     asked = choose("scenario", scenarios, known, preset, {"cap": limit} if limit else None)
-    _refuse_outlier_sources(datasets_)
-    data = _present(choose("dataset", datasets_, subclasses(datasets, Dataset)), store)
-    variants = _training_sets(asked, data)
     return [
-        Job(choice.label, _method(choice), one, seed, tuple(measured))
-        for one, measured in variants
+        Job(label, make(), one, seed, tuple(measured))
+        for one, measured in _training_sets(asked, data)
         for seed in seeds
-        for choice in chosen
+        for label, make in makers
     ]
+
+
+def chosen_data(words: str, store: Store) -> list[Dataset]:
+    """Return the data sets that are asked for.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        UsageError: one is an outlier source.
+    """
+    _refuse_outlier_sources(words)
+    return _present(choose("dataset", words, subclasses(datasets, Dataset)), store)
 
 
 def remarks(

@@ -187,6 +187,12 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
         return self.base, self.preset, self.device
 
     @property
+    def cell(self) -> str:
+        """What `bench verify --cell` calls it: its file below ``rows/``, without .json."""
+        path = row_path(Path(), self.dataset, self.scenario, self.method, self.seed)
+        return path.as_posix().removesuffix(".json")
+
+    @property
     def identity(self) -> tuple[str, str, str, int, str, str]:
         """What no two records of one list share."""
         return self.dataset, self.scenario, self.method, self.seed, self.preset, self.device

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from bench import datasets
-from bench.cli import main, options
+from bench.cli import main
+from bench.commands import experiment
 from bench.commands.data_summary import summary
 from bench.datasets import decoding
 from bench.datasets.base import Dataset, as_bytes
@@ -364,7 +365,7 @@ def test_bad_outlier_folders_are_one_line(tmp_path, monkeypatch, pets):
 
 
 def test_the_command_line_names_the_variable_that_is_read():
-    assert options.OUTLIERS == VARIABLE
+    assert experiment.OUTLIERS == VARIABLE
 
 
 def test_an_outlier_folder_cannot_be_trained_on():

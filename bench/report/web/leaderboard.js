@@ -515,7 +515,7 @@
     });
   }
 
-  const quoted = (word) => (/^[\w.,:=+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  const quoted = (word) => (/^[\w.,:=+/~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
   /** The command that measures a scenario of one method again. */
   function command(board, scenario, method) {
@@ -527,6 +527,10 @@
     const words = known.map(([name, value]) => `--${name} ${quoted(value)}`);
     return ["python -m bench run", ...words].join(" ");
   }
+
+  /** The command that measures the cell of a row file anew and compares. */
+  const check = (path) => (
+    `python -m bench verify --cell ${quoted(path.replace(/^rows\/|\.json$/g, ""))}`);
 
   function partTable(board, scenario, method, names, lines) {
     const files = (board.files[method] || {})[scenario] || [];
@@ -544,7 +548,9 @@
     return element("div", { class: "frame", "data-of": scenario, tabindex: "0", role: "region",
       "aria-label": `${scenario} of ${board.methods[method].name}` }, table,
     element("p", { class: "again" }, "Measure again: ",
-      element("code", {}, command(board, scenario, method))));
+      element("code", {}, command(board, scenario, method))),
+    files.length ? element("p", { class: "again" }, "Check a number: ",
+      element("code", {}, check(files[0][1]))) : null);
   }
 
   // The page
