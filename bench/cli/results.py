@@ -1,4 +1,4 @@
-"""Commands that read result files alone: report, export, verify and forget."""
+"""Commands that read result files and saved outputs alone, running no network."""
 
 from __future__ import annotations
 
@@ -105,4 +105,19 @@ def forget(results: Path, methods: str, datasets: str, scenarios: str, yes: bool
     click.echo(f"removed; next: python -m bench report --results {results}")
 
 
-COMMANDS = [report, export, verify, forget]
+@click.command()
+@click.argument("files", nargs=-1, required=True,
+                type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
+@click.option("--name", default="mine", show_default=True, help="What rows call the network.")
+@click.option("--dataset", default="own", show_default=True, help="What rows call the inliers.")
+@RESULTS
+@common
+def score(files: tuple[Path, ...], name: str, dataset: str, results: Path) -> None:
+    """Measure outputs that another program saved as .npz; no network is run (docs/score.md)."""
+    from bench.commands.score import score as measure
+
+    for path in measure(files, results, name=name, dataset=dataset):
+        click.echo(f"-> {path}")
+
+
+COMMANDS = [report, export, score, verify, forget]

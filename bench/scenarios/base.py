@@ -90,12 +90,16 @@ class ShiftScenario(Scenario):
         """Yield detection for every view and score, and accuracy where labels still hold."""
         inliers = evaluator.predict(evaluator.clean)
         for view in views:
-            outliers = evaluator.predict(view)
-            for score in applicable(inliers):
-                yield _row(view, score.name, detect(score, inliers, outliers, evaluator, view))
-            if view.y is not None:
-                for name, probs in answers(outliers).items():
-                    yield _row(view, name, judged(probs, view.y))
+            yield from shift_rows(inliers, evaluator.predict(view), view, evaluator.label)
+
+
+def shift_rows(inliers: Prediction, outliers: Prediction, view: View, label: str) -> Iterator[Row]:
+    """Yield detection of a view by every score, and accuracy where its labels still hold."""
+    for score in applicable(inliers):
+        yield _row(view, score.name, detect(score, inliers, outliers, label, view))
+    if view.y is not None:
+        for name, probs in answers(outliers).items():
+            yield _row(view, name, judged(probs, view.y))
 
 
 def applicable(prediction: Prediction) -> list[Score]:
@@ -127,13 +131,13 @@ def _values(score: Score, prediction: Prediction) -> Tensor | Evidence | None:
 
 
 def detect(
-    score: Score, inliers: Prediction, outliers: Prediction, evaluator: Evaluator, view: View
+    score: Score, inliers: Prediction, outliers: Prediction, label: str, view: View
 ) -> dict[str, float]:
     """Return every detection metric of one score on one view."""
     try:
         return detection(scored(score, inliers), scored(score, outliers))
     except ValueError as error:
-        raise ValueError(f"{evaluator.label}, {score.name} on {view.name}: {error}") from error
+        raise ValueError(f"{label}, {score.name} on {view.name}: {error}") from error
 
 
 def answers(prediction: Prediction) -> dict[str, Tensor]:
