@@ -87,7 +87,7 @@ def _read(files: tuple[Path, ...]) -> dict[str, Arrays]:
     sets: dict[str, Arrays] = {}
     for file in files:
         try:
-            with np.load(file, allow_pickle=False) as archive:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     raise ValueError("no .npz archive")
                 found = {key: archive[key] for key in archive.files}
