@@ -1,13 +1,27 @@
-"""Commands that read result files alone: report, export, verify and forget."""
+"""Commands that read result files and saved outputs alone, running no network."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench.cli.options import DATA, FOLDER, MERGED, RESULTS, SCORE, common
+from bench.cli.options import (
+    DATA,
+    DATASETS,
+    DEVICE,
+    FOLDER,
+    MERGED,
+    METHODS,
+    PRESET,
+    RESULTS,
+    SCENARIOS,
+    SCORE,
+    SEED,
+    common,
+)
 from bench.errors import UsageError
 
 
@@ -40,18 +54,46 @@ def report(
 
 
 @click.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
-              help="File to write: .csv, .json or .parquet.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True,
+              help="File: .csv, .json or .parquet; with --predictions a folder.")  # fmt: skip
+@click.option("--predictions", is_flag=True,
+              help="Write outputs of networks as .npz instead (docs/score.md).")  # fmt: skip
+@METHODS
+@DATASETS
+@SCENARIOS
+@SEED
+@PRESET
+@DEVICE
+@DATA
 @MERGED
 @common
-def export(folders: list[Path], out: Path) -> None:
-    """Write every row to one file that pandas reads in one call (docs/schema.md)."""
+def export(folders: list[Path], out: Path, predictions: bool, **asked: Any) -> None:
+    """Write every row to one file that pandas reads in one call (docs/schema.md).
+
+    With --predictions write what networks answered, of the methods, data sets, scenarios and
+    seeds asked for; those options serve nothing else.
+    """
+    if predictions:
+        _export_predictions(folders[0], out, asked)
+        return
     from bench.commands.export import export as write
 
     lines, problems = write(folders, out)
     for problem in problems:
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"{lines} lines -> {out}")
+
+
+def _export_predictions(results: Path, out: Path, asked: dict[str, Any]) -> None:
+    from bench.commands.experiment import Experiment
+    from bench.commands.measure import plan
+    from bench.commands.predictions import export as write
+    from bench.fitting.console import Console
+
+    jobs, settings = plan(Experiment.of(asked | {"results": results}))
+    with Console() as console:
+        for path in write(jobs, settings, console, out):
+            console.say(f"-> {path}")
 
 
 @click.command()
@@ -124,4 +166,24 @@ def forget(results: Path, methods: str, datasets: str, scenarios: str, yes: bool
     click.echo(f"removed; next: python -m bench report --results {results}")
 
 
-COMMANDS = [report, export, verify, forget]
+@click.command()
+@click.argument("files", nargs=-1, required=True,
+                type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
+@click.option("--name", default="mine", show_default=True, help="What rows call the network.")
+@click.option("--dataset", default="own", show_default=True, help="What rows call the inliers.")
+@PRESET
+@RESULTS
+@common
+def score(files: tuple[Path, ...], name: str, dataset: str, preset: str, results: Path) -> None:
+    """Measure outputs that another program saved; no network is run (docs/score.md)."""
+    from bench.commands.score import score as measure
+
+    written, left_out = measure(files, results, name=name, dataset=dataset, preset=preset)
+    for reason in left_out:
+        click.echo(f"left out: {reason}")
+    for path in written:
+        click.echo(f"-> {path}")
+    click.echo(f"next: python -m bench report --results {results}")
+
+
+COMMANDS = [report, export, score, verify, forget]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torchattacks
 from torch import Tensor, nn
 
 
@@ -25,6 +24,8 @@ def fgsm_direction(classifier: nn.Module, x: Tensor, y: Tensor, *, batch: int = 
     Raises:
         ValueError: inputs are not float32 in [0, 1].
     """
+    import torchattacks  # brings scipy.stats: a second that only attacks need
+
     if x.dtype != torch.float32 or not bool(((x >= 0) & (x <= 1)).all()):
         raise ValueError("attacks need float32 inputs in [0, 1]")
     parts = []

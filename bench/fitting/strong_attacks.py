@@ -8,7 +8,6 @@ is ranked by, is the mean of their probabilities.
 from __future__ import annotations
 
 import torch
-import torchattacks
 from torch import Tensor, nn
 
 from bench.errors import MethodError
@@ -65,6 +64,8 @@ def pgd(
     Raises:
         ValueError: inputs are not float32 in [0, 1].
     """
+    import torchattacks  # brings scipy.stats: a second that only attacks need
+
     if x.dtype != torch.float32 or not bool(((x >= 0) & (x <= 1)).all()):
         raise ValueError("attacks need float32 inputs in [0, 1]")
     wrapped = _ClassesFirst(classifier, x.device)

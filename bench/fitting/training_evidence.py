@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,6 +26,50 @@ MOST = 20_000  # training inputs that a score is fitted on, drawn by seed
 LINEAR = 1e-3  # largest error of logits, in units of their spread, at which they count as linear
 
 
+class Learner:
+    """What each score has learned from the parts of one method's data.
+
+    Args:
+        evidence_of: returns the evidence of the part "training" or "validation"; None: it has
+            none.
+    """
+
+    def __init__(self, evidence_of: Callable[[str], Evidence | None]) -> None:
+        self._evidence_of = evidence_of
+        self._fitted_scores: dict[Score, Any] = {}
+        self._unavailable: dict[Score, Unavailable] = {}
+        self._parts: dict[str, Evidence | None] = {}
+
+    def fit_score(self, score: Score) -> Any:
+        """Return what a score learns from the part it is fitted on, learned once.
+
+        Raises:
+            Unavailable: the method has no features, or the score cannot be fitted on them.
+        """
+        if score in self._unavailable:
+            raise self._unavailable[score]
+        if score not in self._fitted_scores and score.fit is not None:
+            try:
+                with torch.no_grad():
+                    self._fitted_scores[score] = score.fit(self._fitted_on(score))
+            except MethodError:
+                raise
+            except Exception as error:  # whatever a score of the user's raises
+                why = " ".join(f"cannot be fitted: {error}".split())
+                self._unavailable[score] = Unavailable(why)
+                raise self._unavailable[score] from error
+        return self._fitted_scores.get(score)
+
+    def _fitted_on(self, score: Score) -> Evidence:
+        """Return the evidence of the part that a score is fitted on; the last parts are kept."""
+        if score.fit_on not in self._parts:
+            self._parts[score.fit_on] = self._evidence_of(score.fit_on)
+        evidence = self._parts[score.fit_on]
+        if evidence is None:
+            raise Unavailable("it has no features")
+        return evidence
+
+
 class TrainingEvidence:
     """Logits and features of one fitted method, and what each score has learned from them.
 
@@ -37,9 +81,14 @@ class TrainingEvidence:
         self.method = method
         self.seed = seed
         self.fitter = fitter
-        self._fitted_scores: dict[Score, Any] = {}
-        self._unavailable: dict[Score, Unavailable] = {}
-        self._parts: dict[str, Evidence | None] = {}
+        self.fit_score = Learner(self._part).fit_score
+
+    def _part(self, name: str) -> Evidence | None:
+        return self.of(self.fitter.splits.val if name == "validation" else self._training_part())
+
+    def parts(self) -> dict[str, Evidence | None]:
+        """Return the evidence of the parts that scores are fitted on, by name."""
+        return {name: self._part(name) for name in ("training", "validation")}
 
     def of(self, part: Split) -> Evidence | None:
         """Return logits and features of a part with its labels, in float64; None: it has none.
@@ -76,37 +125,6 @@ class TrainingEvidence:
             raise MethodError(f"{self.label} gave {error} on its training data") from error
         layer = None if made[1] is None else method.linear_head()
         return *made, None if layer is None else (layer[0].cpu().clone(), layer[1].cpu().clone())
-
-    def fit_score(self, score: Score) -> Any:
-        """Return what a score learns from the part it is fitted on, learned once.
-
-        Raises:
-            Unavailable: the method has no features, or the score cannot be fitted on them.
-        """
-        if score in self._unavailable:
-            raise self._unavailable[score]
-        if score not in self._fitted_scores and score.fit is not None:
-            try:
-                with torch.no_grad():
-                    self._fitted_scores[score] = score.fit(self._fitted_on(score))
-            except MethodError:
-                raise
-            except Exception as error:  # whatever a score of the user's raises
-                why = " ".join(f"cannot be fitted: {error}".split())
-                self._unavailable[score] = Unavailable(why)
-                raise self._unavailable[score] from error
-        return self._fitted_scores.get(score)
-
-    def _fitted_on(self, score: Score) -> Evidence:
-        """Return the evidence of the part that a score is fitted on; the last parts are kept."""
-        if score.fit_on not in self._parts:
-            validation = score.fit_on == "validation"
-            part = self.fitter.splits.val if validation else self._training_part()
-            self._parts[score.fit_on] = self.of(part)
-        evidence = self._parts[score.fit_on]
-        if evidence is None:
-            raise Unavailable("it has no features")
-        return evidence
 
     def _training_part(self) -> Split:
         """Return at most `MOST` training inputs, the same for every method."""

@@ -97,12 +97,17 @@ class ShiftScenario(Scenario):
         """Yield detection for every view and score, and accuracy where labels still hold."""
         inliers = evaluator.predict(evaluator.clean)
         for view in views:
-            outliers = evaluator.predict(view)
-            for score in applicable(inliers):
-                yield self._row(view, score.name, detect(score, inliers, outliers, evaluator, view))
-            if view.y is not None:
-                for name, probs in answers(outliers).items():
-                    yield self._row(view, name, judged(probs, view.y))
+            yield from self.rows(inliers, evaluator.predict(view), view, evaluator.label)
+
+    def rows(
+        self, inliers: Prediction, outliers: Prediction, view: View, label: str
+    ) -> Iterator[Row]:
+        """Yield detection of a view by every score, and accuracy where its labels still hold."""
+        for score in applicable(inliers):
+            yield self._row(view, score.name, detect(score, inliers, outliers, label, view))
+        if view.y is not None:
+            for name, probs in answers(outliers).items():
+                yield self._row(view, name, judged(probs, view.y))
 
     def _row(self, view: View, score: str, metrics: dict[str, float]) -> Row:
         return Row(view.name, view.n, metrics, score, view.severity, view.group, self.family(view))
@@ -169,13 +174,13 @@ def _learned(score: Score, prediction: Prediction) -> Any:
 
 
 def detect(
-    score: Score, inliers: Prediction, outliers: Prediction, evaluator: Evaluator, view: View
+    score: Score, inliers: Prediction, outliers: Prediction, label: str, view: View
 ) -> dict[str, float]:
     """Return every detection metric of one score on one view."""
     try:
         return detection(scored(score, inliers), scored(score, outliers))
     except ValueError as error:
-        raise ValueError(f"{evaluator.label}, {score.name} on {view.name}: {error}") from error
+        raise ValueError(f"{label}, {score.name} on {view.name}: {error}") from error
 
 
 def answers(prediction: Prediction) -> dict[str, Tensor]:

@@ -34,15 +34,19 @@ class Clean(Scenario):
         return Views([], {})
 
     def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
-        prediction, y = evaluator.predict(evaluator.clean), evaluator.test.y
-        for name, probs in answers(prediction).items():
-            floor = {"ece_noise_floor": ece_noise_floor(probs)}
-            yield Row("clean", len(y), judged(probs, y) | floor, name)
-        point = answers(prediction)[evaluator.method.point_prediction]
-        wrong = errors(point, y).T.flatten()
-        for score in applicable(prediction):
-            metrics = selective.misclassification(by_target(score, prediction), wrong)
-            yield Row("clean", len(y), metrics, score.name)
+        prediction = evaluator.predict(evaluator.clean)
+        yield from clean_rows(prediction, evaluator.test.y, evaluator.method.point_prediction)
+
+
+def clean_rows(prediction: Prediction, y: Tensor, answer: str) -> Iterator[Row]:
+    """Yield quality by each answer, and by each score whether errors of ``answer`` look unsure."""
+    for name, probs in answers(prediction).items():
+        floor = {"ece_noise_floor": ece_noise_floor(probs)}
+        yield Row("clean", len(y), judged(probs, y) | floor, name)
+    wrong = errors(answers(prediction)[answer], y).T.flatten()
+    for score in applicable(prediction):
+        metrics = selective.misclassification(by_target(score, prediction), wrong)
+        yield Row("clean", len(y), metrics, score.name)
 
 
 def by_target(score: Score, prediction: Prediction) -> Tensor:

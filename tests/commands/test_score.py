@@ -1,0 +1,141 @@
+"""Rows from saved outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from bench.cli import main
+from bench.commands import score as module
+from bench.errors import UsageError
+from bench.metrics.detection import detection
+from bench.store import records
+
+
+def score(files, results, *, name="mine", dataset="own"):
+    return module.score(files, results, name=name, dataset=dataset, preset="laptop")
+
+
+def outputs(n=40, k=3):
+    numbers = np.random.default_rng(0)
+    return {
+        "inliers/logits": numbers.normal(size=(n, k)).astype("float32"),
+        "inliers/labels": numbers.integers(0, k, n),
+        "far/other/logits": numbers.normal(size=(n, k)).astype("float32"),
+    }
+
+
+def test_rows_are_those_of_the_metrics(tmp_path):
+    made = outputs()
+    file = tmp_path / "mine.npz"
+    np.savez(file, **made)
+    written, left_out = score((file,), tmp_path)
+    clean, shifted = map(records.parsed, written)
+    assert any("features" in reason for reason in left_out)
+    right = made["inliers/logits"].argmax(1) == made["inliers/labels"]
+    single = next(row for row in clean.rows if row.score == "single")
+    assert single.metrics["accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    unsure = [
+        1 - torch.from_numpy(made[f"{which}/logits"]).double().softmax(-1).max(-1).values
+        for which in ("inliers", "far/other")
+    ]
+    row = next(row for row in shifted.rows if row.score == "one_minus_max_mean_prob")
+    assert (row.view, row.group) == ("other", "far")
+    assert row.metrics == pytest.approx(detection(*unsure), abs=1e-5)
+    assert (shifted.method, shifted.place) == ("mine:from=mine.npz", ("own", "laptop", "cpu"))
+    assert row.family == "far"
+
+
+BAD = [
+    ({"far/other/logits": np.zeros((4, 5), "f4")}, "classes"),
+    ({"inliers/labels": np.full(40, 3)}, "not among the classes 0 to 2"),
+    ({"inliers/labels": np.zeros(39, int)}, "rows"),
+    ({"far/other/logits": np.full((4, 3), np.nan, "f4")}, "not finite"),
+    ({"inliers/probs": np.full((40, 3), 0.5, "f4")}, "sum to 1"),
+    ({"far/other/logits": np.zeros((0, 3), "f4")}, "shape"),
+    ({"inliers/labels": np.array([{}] * 40, dtype=object)}, "cannot be read"),
+    ({"nonsense": np.zeros(3)}, "SET/FIELD"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD)
+def test_bad_arrays_are_one_line(tmp_path, change, words):
+    file = tmp_path / "mine.npz"
+    np.savez(file, **(outputs() | change))
+    with pytest.raises(UsageError, match=words) as caught:
+        score((file,), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"text"])
+def test_a_damaged_file_is_one_line(tmp_path, content):
+    file = tmp_path / "mine.npz"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="cannot be read"):
+        score((file,), tmp_path)
+
+
+def test_a_truncated_file_is_one_line(tmp_path):
+    file = tmp_path / "mine.npz"
+    np.savez(file, **outputs())
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(UsageError, match="cannot be read"):
+        score((file,), tmp_path)
+
+
+def test_outputs_that_a_run_exports_give_the_rows_of_the_run(tmp_path):
+    """Every score and metric: of one network, of samples, and of a method with decodings."""
+    run = CliRunner().invoke
+    methods = "standard,mc_dropout,decnn"
+    asked = ["--methods", methods, "--preset", "smoke", "--seeds", "1"]
+    asked += ["--scenarios", "clean,cross_dataset,corruption", "--results", str(tmp_path / "r")]
+    assert run(main, ["run", "-q", *asked]).exit_code == 0
+    made = run(main, ["export", "--predictions", "-o", str(tmp_path / "out"), *asked])
+    assert made.exit_code == 0, made.output
+    for path in sorted((tmp_path / "out").iterdir()):
+        written, _ = module.score(
+            (path,), tmp_path / "s", name="mine", dataset="digits", preset="smoke"
+        )
+        scored = {record.scenario: record for record in map(records.parsed, written)}
+        method = path.name.removeprefix("digits-").removesuffix("-s1.npz")
+        for scenario in ("clean", "cross_dataset", "corruption"):
+            place = tmp_path / "r" / "rows" / "digits" / scenario / f"{method}-s1.json"
+            wanted, found = records.parsed(place).rows, scored[scenario].rows
+            assert len(wanted) == len(found) > 5
+            for one, other in zip(wanted, found, strict=True):
+                assert (one.view, one.score, one.n) == (other.view, other.score, other.n)
+                assert one.metrics == pytest.approx(other.metrics, abs=2e-6), (method, one)
+        assert scored["clean"].answer == ("single" if method == "decnn" else "samples")
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_a_table_of_parquet_is_read_as_arrays(tmp_path):
+    pytest.importorskip("pyarrow")
+    made = outputs()
+    lines = [
+        {"set": which, "logits": list(map(float, row)), "labels": label}
+        for which, labels in (("inliers", made["inliers/labels"]), ("far/other", [None] * 40))
+        for row, label in zip(made[f"{which}/logits"], labels, strict=True)
+    ]
+    table = pd.DataFrame(lines)
+    table["labels"] = table["labels"].astype("Int64")
+    table.to_parquet(tmp_path / "mine.parquet")
+    np.savez(tmp_path / "mine.npz", **made)
+    rows = [
+        [records.parsed(path).rows for path in score((tmp_path / name,), tmp_path / name[-3:])[0]]
+        for name in ("mine.parquet", "mine.npz")
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_a_mistake_at_the_command_line_is_one_line_and_exit_code_2(tmp_path):
+    np.savez(tmp_path / "mine.npz", **outputs() | {"inliers/labels": np.zeros(39, int)})
+    asked = ["score", str(tmp_path / "mine.npz"), "--results", str(tmp_path / "r")]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 2
+    assert done.output.count("\n") == 1
+    assert not (tmp_path / "r").exists()
