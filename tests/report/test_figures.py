@@ -11,6 +11,7 @@ import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 from PIL import Image
 
 from bench import plugins
@@ -359,7 +360,8 @@ def test_ranks_are_those_of_the_leaderboard(results):
     axis = drawn(ranks.ranks, given)["ranks"].axes[0]
     expected = leaderboard(given.group).rank.dropna().sort_values()
     assert ticks(axis) == list(expected.index)
-    assert [x for x, _ in axis.collections[1].get_offsets()] == pytest.approx(list(expected))
+    dots = next(one for one in axis.collections if isinstance(one, PathCollection))
+    assert [x for x, _ in dots.get_offsets()] == pytest.approx(list(expected))
 
 
 def test_bars_join_what_nemenyi_does_not_tell_apart():

@@ -151,7 +151,10 @@ def test_schema_1_is_upgraded_on_load(folders):
 
 
 def test_what_schema_1_is_given_is_what_the_scenarios_declare():
+    younger = {"strong_attacks"}
     for name, cls in subclasses(scenarios, Scenario).items():
+        if name in younger:
+            continue
         scenario = cls()
         old = {
             "schema": 1, "method": "m", "dataset": "d", "scenario": name, "seed": 0, "status": "ok",
