@@ -73,8 +73,8 @@ def differences(
         UsageError: the plan does not hold exactly two methods, or a method has no such score.
         UnknownNameError: there is no such score.
     """
-    if score not in (known := all_scores()) and score != OWN:
-        raise unknown("score", score, [*known, OWN])
+    if score not in (scores := all_scores()) and score != OWN:
+        raise unknown("score", score, [*scores, OWN])
     labels = list(dict.fromkeys(job.label for job in jobs))
     if len(labels) != 2:
         raise UsageError(f"compare takes two methods, not {len(labels)}: {', '.join(labels)}")

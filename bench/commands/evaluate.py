@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,9 @@ def evaluate(
         jobs: list[Job] = []
         for one in _datasets(data, store(experiment.data), experiment.results):
             digest = network_digest(mark, about, one.task)
-            method = GivenNetwork(digest=digest, **about)
+            make = partial(GivenNetwork, digest=digest, **about)
             jobs += jobs_of(
-                [(method.label, lambda method=method: method)], [one], seeds=(0,),
+                [(make().label, make)], [one], seeds=(0,),
                 scenarios=experiment.scenarios, preset=experiment.preset, limit=experiment.limit,
             )  # fmt: skip
         done = carry_out(None, jobs, settings, console)

@@ -30,7 +30,7 @@ def arrays_file(data: Any, results: Path) -> Path:
     path = results / "arrays" / f"{fingerprint(*arrays, *arrays.values())}.npz"
     if not path.exists():
         with draft(path) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
     return path
 
 

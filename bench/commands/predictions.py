@@ -31,7 +31,7 @@ def export(jobs: Sequence[Job], settings: Settings, console: Console, out: Path)
         evaluator = Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
         path = out / f"{slug(job.data.label)}-{slug(job.label)}-s{job.seed}.npz"
         with draft(path) as unfinished, unfinished.open("wb") as stream:
-            np.savez(stream, **dict(_arrays(job, evaluator)))
+            np.savez(stream, allow_pickle=False, **dict(_arrays(job, evaluator)))
         yield path
 
 

@@ -57,16 +57,17 @@ def score(
     sets = _read(files)
     where = ", ".join(path.name for path in files)
     inliers, shifted = _predictions(sets, where)
+    answer = _answer(sets[INLIERS], inliers)
     about = {
         "method": f"{name}:from={where}", "dataset": dataset, "preset": preset, "device": "cpu",
         "seed": int(_value(sets[INLIERS], "seed", 0)), "score": own_score(inliers.probs),
-        "answer": _answer(sets[INLIERS], inliers), "metric_specs": registry.added(),
+        "answer": answer, "metric_specs": registry.added(),
         "params": {"scored_from": where}, "key": _digest(files),
     }  # fmt: skip
     rows: dict[str, list[Row]] = {"clean": []}
     if (y := _labels(INLIERS, sets[INLIERS], inliers)) is None:
         raise UsageError(f"{where}: no {INLIERS}/labels; see docs/score.md")
-    rows["clean"] += clean_rows(inliers, y, about["answer"])
+    rows["clean"] += clean_rows(inliers, y, answer)
     for which, prediction in shifted.items():
         scenario = _scenario(which, sets[which])
         view = _view(which, sets[which], prediction)
