@@ -21,6 +21,7 @@ from bench.fitting.fits import construct
 from bench.fitting.isolation import content, isolated, settings
 from bench.fitting.prediction import Prediction, run_network
 from bench.methods.base import Method, NotFittedError
+from bench.scores.base import TUNED
 
 Check = Callable[["Trial"], None]
 CHECKS: dict[str, Check] = {}
@@ -262,6 +263,30 @@ def single_classifier(trial: Trial) -> None:
     _require(torch.equal(logits, classifier(x)), "two passes differ")
     (gradient,) = torch.autograd.grad(logits.sum(), x)
     _require(bool(gradient.isfinite().all()), "its gradient is not finite")
+
+
+@check
+def says_how_it_was_tuned(trial: Trial) -> None:
+    """It says how it was tuned, in words that are known."""
+    word = trial.build().tuned
+    _require(word in TUNED, f"tuned = {word!r}, not one of {', '.join(TUNED)}")
+
+
+@check
+def further_evidence(trial: Trial) -> None:
+    """What `extras` and `linear_head` say fits its features, whatever the batch."""
+    said, again = trial.predict(), trial.predict(batch=7)
+    for name, values in said.extras.items():
+        _require(len(values) == len(said.probs), f"extras: {name} is not one row for each input")
+        gap = float((values - again.extras[name]).abs().max() / values.abs().max().clamp_min(1))
+        _require(gap <= 1e-4, f"extras: {name} depends on the batch (difference {gap:.2g})")
+    if said.logits is None or said.features is None:
+        return
+    head = trial.fitted.linear_head()
+    if head is not None:
+        logits = said.features @ head[0].T + head[1]
+        gap = float((logits - said.logits.flatten(1)).detach().abs().max())
+        _require(gap < 1e-3, f"linear_head gives other logits (difference {gap:.2g})")
 
 
 @check

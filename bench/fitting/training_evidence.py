@@ -49,11 +49,10 @@ class Learner:
         if score in self._unavailable:
             raise self._unavailable[score]
         if score not in self._fitted_scores and score.fit is not None:
+            evidence = self._fitted_on(score)
             try:
                 with torch.no_grad():
-                    self._fitted_scores[score] = score.fit(self._fitted_on(score))
-            except MethodError:
-                raise
+                    self._fitted_scores[score] = score.fit(evidence)
             except Exception as error:  # whatever a score of the user's raises
                 why = " ".join(f"cannot be fitted: {error}".split())
                 self._unavailable[score] = Unavailable(why)
@@ -66,7 +65,7 @@ class Learner:
             self._parts[score.fit_on] = self._evidence_of(score.fit_on)
         evidence = self._parts[score.fit_on]
         if evidence is None:
-            raise Unavailable("it has no features")
+            raise Unavailable("needs features, and the method gives none")
         return evidence
 
 

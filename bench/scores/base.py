@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from bench.errors import BenchError
 
 Part = Literal["training", "validation"]
 Tuned = Literal["nothing", "published", "validation inliers", "validation outliers", "by hand"]
+TUNED: tuple[Tuned, ...] = get_args(Tuned)
 Function = Callable[..., Tensor]
 SHAPES = {"samples": "(N, S, T, K)", "logits": "(N, T, K)", "features": "(N, F)"}
 ROWS = 1024  # scored at once: float64 copies of all samples of a large set do not fit in memory

@@ -8,6 +8,7 @@ import torch
 from bench.commands.check import toy
 from bench.datasets.base import View
 from bench.datasets.digits import Digits
+from bench.datasets.store import Store
 from bench.errors import MethodError
 from bench.fitting import training_evidence
 from bench.fitting.console import Console
@@ -17,13 +18,18 @@ from bench.fitting.fits import Fitter
 from bench.fitting.prediction import Prediction, check
 from bench.methods.base import Outputs
 from bench.methods.chance import Chance
+from bench.methods.decnn import DecNN
 from bench.methods.dropout import Dropout
 from bench.methods.linear import Linear
 from bench.methods.standard import Standard
-from bench.scenarios.base import applicable, scored
+from bench.report.readme import scores_left_out
+from bench.running.plan import make_plan
+from bench.running.run import Settings, run_job
+from bench.scenarios.base import applicable, scored, unavailable
 from bench.scenarios.clean import by_target
 from bench.scores import Evidence, Score, all_scores, base, score
 from bench.store.cache import Cache
+from bench.store.records import read
 
 NET = {"blocks": 2, "width": 8, "epochs": 1, "min_updates": 3}
 TASK = toy().test.task
@@ -241,6 +247,10 @@ def test_a_method_without_features_is_left_out_of_their_scores(fitter, plugin):
     evaluator = Evaluator("chance", Chance(), 0, fitter)
     said = evaluator.predict(evaluator.clean)
     assert "toy_distance" not in {one.name for one in applicable(said)}
+    reasons = unavailable(said)
+    assert reasons["toy_distance"] == "needs features, and the method gives none"
+    assert reasons["msp"] == "needs logits, and the method gives none"
+    assert "predictive_entropy" not in reasons
     with pytest.raises(ValueError, match="toy_distance needs features"):
         scored(toy_distance, said)
 
@@ -269,8 +279,109 @@ def test_a_score_that_cannot_be_fitted_is_named(fitter):
 
     evaluator = Evaluator("standard", Standard(**NET), 0, fitter)
     said = evaluator.predict(evaluator.clean)
-    with pytest.raises(ValueError, match="standard: score toy_distance cannot be fitted: singular"):
+    with pytest.raises(ValueError, match="score toy_distance cannot be fitted: singular"):
         scored(replace(toy_distance, fit=broken), said)
+
+
+def test_a_score_that_cannot_be_fitted_is_left_out_and_the_others_are_measured(
+    tmp_path, plugin, monkeypatch
+):
+    def broken(train):
+        raise torch.linalg.LinAlgError("a singular covariance")
+
+    monkeypatch.setattr(plugin, "toy_distance", replace(toy_distance, fit=broken))
+    settings = Settings(tmp_path, "smoke", resolve("cpu"))
+    (job,) = make_plan(
+        methods_="standard", datasets_="digits", scenarios="clean", seeds=[0], preset="smoke",
+        store=Store.from_environment(),
+    )  # fmt: skip
+    assert run_job(job, settings, Console(quiet=True)).failed == 0
+    record = read(job.path(tmp_path, job.scenarios[0]))
+    assert record.left_out["toy_distance"] == "cannot be fitted: a singular covariance"
+    assert record.left_out["decoding_error"] == "needs decoding error, and the method gives none"
+    by_score = {row.score for row in record.rows}
+    assert {"toy_norm", "mahalanobis", "predictive_entropy"} <= by_score
+    assert not set(record.left_out) & by_score
+    assert record.tuned == "nothing"
+    lines = "\n".join(scores_left_out([record]))
+    assert "digits, toy_distance: cannot be fitted: a singular covariance (standard)" in lines
+    assert "digits, decoding_disagreement: needs decoding logits" in lines
+
+
+def test_a_new_score_on_kept_predictions_runs_no_network(fitter, monkeypatch):
+    method = DecNN(**NET, decoder_width=8)
+    evaluator = Evaluator("decnn", method, 0, fitter)
+    half = View("half", "half", 50, lambda: evaluator.test.x[:50])
+    for view in (evaluator.clean, half):
+        for one in applicable(evaluator.predict(view)):
+            scored(one, evaluator.predict(view))
+    for name in ("predict_proba", "logits_and_features", "extras", "fit"):
+        monkeypatch.setattr(DecNN, name, None)  # to call it would fail
+    again = Evaluator("decnn", method, 0, make_fitter(fitter.cache.folder.parent))
+    for view in (again.clean, half):
+        said = again.predict(view)
+        names = {one.name for one in applicable(said)}
+        assert {"knn", "vim", "laplace", "tempered_msp", "decoding_drift"} <= names
+        for one in applicable(said):
+            known = scored(one, evaluator.predict(view))
+            assert torch.equal(scored(one, said), known), one.name
+
+
+def test_further_evidence_is_checked():
+    extras = {"decoding_error": torch.rand(4, 2)}
+    with pytest.raises(ValueError, match=r"decoding_error of shape \(4, 2\).*\(5, any\)"):
+        check(Prediction(GOOD, None, extras=extras), 5, TASK)
+    extras = {"decoding_error": torch.full((5, 2), float("nan"))}
+    with pytest.raises(ValueError, match="10 decoding_error that are not finite"):
+        check(Prediction(GOOD, None, extras=extras), 5, TASK)
+
+
+# The last layer
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_last_layer_is_the_methods_or_solved_for(fitter, monkeypatch, known):
+    method = Standard(**NET)
+    evaluator = Evaluator("standard", method, 0, fitter)
+    net = evaluator.fitted().method.net
+    if not known:
+        monkeypatch.setattr(Standard, "linear_head", lambda self: None)
+    evidence = evaluator.training.of(fitter.splits.train)
+    torch.testing.assert_close(evidence.head(evidence.features), evidence.logits, rtol=0, atol=1e-4)
+    alive = evidence.features.std(0) > 1e-3
+    expected = net.head.weight.detach().double()[:, alive]
+    tolerance = 0 if known else 1e-2
+    found = evidence.head.weight[0][:, alive]
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_a_last_layer_that_gives_other_logits_is_solved_for():
+    draw = torch.Generator().manual_seed(0)
+    features, weight = (torch.randn(n, 4, generator=draw).double() for n in (50, 6))
+    bias = torch.arange(6.0).double()
+    logits = (features @ weight.T + bias).unflatten(1, (2, 3))
+    for wrong in (None, (weight + 1, bias), (weight[:2], bias[:2])):
+        head = training_evidence.linear_head(features, logits, wrong)
+        torch.testing.assert_close(head.weight.flatten(0, 1), weight)
+        torch.testing.assert_close(head.bias.flatten(), bias)
+    assert training_evidence.linear_head(features, logits.square(), None) is None
+
+
+def test_dead_units_have_no_weight_in_a_last_layer_that_is_solved_for():
+    features = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)).double()
+    features[:, 2] = 0
+    logits = (features @ torch.ones(4, 3).double()).unsqueeze(1)
+    head = training_evidence.linear_head(features, logits, None)
+    torch.testing.assert_close(head.weight[0, :, 2], torch.zeros(3).double())
+    torch.testing.assert_close(head(features), logits)
+
+
+def test_a_score_may_learn_from_the_validation_part(fitter):
+    evaluator = Evaluator("standard", Standard(**NET), 0, fitter)
+    seen = []
+    one = replace(toy_distance, fit=lambda part: seen.append(part) or nearest_mean(part))
+    evaluator.training.fit_score(replace(one, fit_on="validation"))
+    assert torch.equal(seen[0].labels, fitter.splits.val.y)
 
 
 def test_a_score_of_the_wrong_shape_is_named():

@@ -149,6 +149,29 @@ def test_decnn_samples_classify_the_decoding_of_each_layer():
     torch.testing.assert_close(predictions(method, x), torch.stack(wanted, 1).detach())
 
 
+@pytest.mark.parametrize("backbone", ["mlp", "cnn"])
+def test_the_further_evidence_of_decodings_by_hand(backbone):
+    method = fitted(DecNN(**TINY_DECODER, backbone=backbone, channels=4))
+    f, g, x = method.net.classifier, method.net.decoder, toy(5).floats()
+    with torch.no_grad():
+        found = method.extras(x)
+        decodings = [g(h) for h in f.activations(x)]
+        errors = [(one - x).square().flatten(1).sum(1) for one in decodings]
+        path = [decodings[-1]]
+        for _ in range(3):
+            path.append(g(f.activations(path[-1])[-1]))
+        first, deeper = (torch.stack([f(one) for one in many], 1) for many in (decodings, path))
+    torch.testing.assert_close(found["decoding_error"], torch.stack(errors, 1))
+    torch.testing.assert_close(found["decoding_logits"], first)
+    torch.testing.assert_close(found["recursion_logits"], deeper)
+
+
+def test_a_dropout_rate_says_how_it_was_chosen():
+    rates = {0.5: "published", 0.1: "validation inliers", 0.3: "by hand"}
+    assert {rate: Dropout(rate=rate).tuned for rate in rates} == rates
+    assert McDropout(rate=0.1).tuned == "validation inliers"
+
+
 @pytest.mark.parametrize(("samples", "depth"), [(12, 1), (12, 3), (2, 2), (1, 1)])
 def test_each_input_follows_its_own_paths(samples, depth):
     net, x = decodable(), toy(5).floats()

@@ -15,7 +15,11 @@ from bench.scores import base as scores_base
 
 SCORES = all_scores()
 SAMPLED = [s for s in SCORES.values() if s.needs == "samples"]
-POSTHOC = [s for s in SCORES.values() if s.needs == "logits"]
+POSTHOC = [s for s in SCORES.values() if s.needs == "logits" and s.fit is None]
+PLAIN = [
+    *SAMPLED,
+    *POSTHOC,
+]  # those that learn nothing; test_features.py has the others
 
 
 def named(scores):
@@ -98,7 +102,7 @@ def test_scores_are_named_after_their_function_and_sourced(score):
     assert score.function.__doc__
 
 
-@named(SCORES.values())
+@named(PLAIN)
 @pytest.mark.parametrize("t", [1, 40])
 def test_scores_are_one_finite_float64_for_each_input(score, t):
     found = score(predictions(score.needs, t=t, k=2))
@@ -107,14 +111,14 @@ def test_scores_are_one_finite_float64_for_each_input(score, t):
     assert found.isfinite().all()
 
 
-@named(SCORES.values())
+@named(PLAIN)
 def test_scores_are_the_mean_over_targets(score):
     given = predictions(score.needs)
     each = torch.stack([score(given[..., [t], :]) for t in range(3)])
     torch.testing.assert_close(score(given), each.mean(0))
 
 
-@named(SCORES.values())
+@named(PLAIN)
 def test_scores_are_higher_for_the_less_sure(score):
     # From agreeing samples to noise: the two ends of any direction.
     given = predictions(score.needs, n=200, t=1)
@@ -123,7 +127,7 @@ def test_scores_are_higher_for_the_less_sure(score):
     assert detection(score(sure), score(given))["auroc"] > 0.9
 
 
-@named(SCORES.values())
+@named(PLAIN)
 def test_scores_ignore_the_order_of_classes_and_of_inputs(score):
     given = predictions(score.needs)
     torch.testing.assert_close(score(given[..., [3, 1, 4, 0, 2]]), score(given))
@@ -136,7 +140,7 @@ def test_scores_ignore_the_order_of_samples(score):
     torch.testing.assert_close(score(given.flip(1)), score(given))
 
 
-@named(SCORES.values())
+@named(PLAIN)
 def test_scores_do_not_depend_on_how_many_inputs_are_scored_at_once(score, monkeypatch):
     given = predictions(score.needs)
     whole = score(given)
@@ -144,7 +148,7 @@ def test_scores_do_not_depend_on_how_many_inputs_are_scored_at_once(score, monke
     torch.testing.assert_close(score(given), whole, rtol=1e-14, atol=1e-15)
 
 
-@named(SCORES.values())
+@named(PLAIN)
 @pytest.mark.parametrize(("s", "t", "k"), [(1, 1, 10), (30, 1, 3), (10, 40, 2), (7, 5, 47)])
 def test_chance_scores_every_input_alike(score, s, t, k):
     shape = (1500, t, k) if score.needs == "logits" else (1500, s, t, k)
@@ -153,7 +157,7 @@ def test_chance_scores_every_input_alike(score, s, t, k):
     assert detection(found[:1000], found[1000:])["auroc"] == 0.5
 
 
-@named(SCORES.values())
+@named(PLAIN)
 def test_predictions_of_another_shape_are_an_error(score):
     with pytest.raises(ValueError, match=f"{score.name}: {score.needs} of"):
         score(torch.zeros(3, 2))

@@ -51,6 +51,39 @@ def test_the_code_digest_sees_logic_only_and_follows_imports(tree, edit, changes
     assert (code.code_digest("bench.methods.a") != before) is changes
 
 
+METHOD = """class M:
+    a = 1
+    def fit(self):
+        return self.a
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "changes_fit"),
+    [
+        ("    tuned = 'published'\n", False, False),
+        ("    @property\n    def tuned(self):\n        return str(self.a)\n", False, False),
+        ("    def extras(self, x):\n        from .c import g\n        return g(x)\n", True, False),
+        ("    def linear_head(self):\n        return 1\n", True, False),
+        ("    def helper(self):\n        return 1\n", True, True),
+        ("    b: int = 2\n", True, True),
+    ],
+)
+def test_what_only_reads_a_fit_is_left_out_of_its_digest(tree, more, changes, changes_fit):
+    (tree / "c.py").write_text("def g(x):\n    return {}\n")
+
+    def digests():
+        code.forget()
+        whole = code.code_digest("bench.methods.b")
+        return whole, code.code_digest("bench.methods.b", without=code.READ)
+
+    (tree / "b.py").write_text(METHOD)
+    before = digests()
+    (tree / "b.py").write_text(METHOD + more)
+    after = digests()
+    assert (after[0] != before[0], after[1] != before[1]) == (changes, changes_fit)
+
+
 def test_names_of_modules_and_import_lines_do_not_count_but_what_they_bring_does(tree):
     before = code.code_digest("bench.methods.a")
     (tree / "b.py").rename(tree / "c.py")
