@@ -123,7 +123,10 @@ class TrainingEvidence:
         except ValueError as error:
             raise MethodError(f"{self.label} gave {error} on its training data") from error
         layer = None if made[1] is None else method.linear_head()
-        return *made, None if layer is None else (layer[0].cpu().clone(), layer[1].cpu().clone())
+        if layer is None:
+            return *made, None
+        weight, bias = (values.detach().cpu().clone() for values in layer)
+        return *made, (weight, bias)
 
     def _training_part(self) -> Split:
         """Return at most `MOST` training inputs, the same for every method."""
