@@ -162,7 +162,7 @@ def prediction_metrics() -> Lines:
 @table("name", "label", "better")
 def other_metrics() -> Lines:
     """Quantities that scenarios work out themselves, without the ends of intervals."""
-    for name, label, better, _ in metric_lines("fairness", "cost", "other"):
+    for name, label, better, _ in metric_lines("alarm", "fairness", "cost", "other"):
         if not name.endswith(("_low`", "_high`")):
             yield name, label, better
 

@@ -19,7 +19,10 @@ from bench.store.records import RANKED_BY
 
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
-TAGS = "ood, audio, corruption, adversarial, attacks, heldout, calibration, fairness, cost, paper"
+TAGS = (
+    "ood, audio, corruption, adversarial, attacks, heldout, calibration, product, fairness, cost, "
+    "paper"
+)
 
 
 def seeds(context: click.Context, option: click.Parameter, text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Commands that fit or load networks: run, compare, explore and draw."""
+"""Commands that fit or load networks: run, compare, threshold, explore and draw."""
 
 from __future__ import annotations
 
@@ -187,6 +187,34 @@ def compare(first: str, second: str, score: str, **options: Any) -> None:
 
 
 @click.command()
+@click.argument("method")
+@DATASETS
+@click.option("--rate", type=float, default=0.05, show_default=True,
+              help="Share of inliers that may be flagged, between 0 and 1.")  # fmt: skip
+@SEED
+@PRESET
+@DEVICE
+@SCORE
+@RESULTS
+@DATA
+@common
+def threshold(method: str, rate: float, score: str, **options: Any) -> None:
+    """Print the score above which a product with METHOD raises the alarm.
+
+    It is fixed on validation inliers; what it flags of the test inliers is printed with it. The
+    scenario `operating` says what it flags of shifted inputs.
+    """
+    jobs, settings = plan(Experiment.of(options | {"methods": method, "scenarios": "clean"}))
+    from bench.commands.threshold import alarms
+    from bench.fitting.console import Console
+
+    with Console() as console:
+        for alarm in alarms(jobs, settings, console, rate=rate, score=score):
+            for line in alarm.lines():
+                console.say(line)
+
+
+@click.command()
 @click.option("--methods", default="redecnn", show_default=True, help="decnn or redecnn.")
 @DATASETS
 @SEED
@@ -232,4 +260,4 @@ def draw(out: Path | None, **options: Any) -> None:
             console.say(f"-> {path}")
 
 
-COMMANDS = [run, compare, explore, draw]
+COMMANDS = [run, compare, threshold, explore, draw]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.discover import unknown
+from bench.commands.chosen import check_score, score_of
 from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
@@ -25,10 +25,9 @@ from bench.metrics.compare import (
 )
 from bench.report import stats
 from bench.running.plan import Job
-from bench.running.run import Settings, fitter_for, headline_score
-from bench.scenarios.base import Scenario, scored, why_not
-from bench.scores import Score, all_scores
-from bench.store.records import OWN, RANKED_BY
+from bench.running.run import Settings, fitter_for
+from bench.scenarios.base import Scenario, scored
+from bench.store.records import RANKED_BY
 
 
 class Difference(NamedTuple):
@@ -73,8 +72,7 @@ def differences(
         UsageError: the plan does not hold exactly two methods, or a method has no such score.
         UnknownNameError: there is no such score.
     """
-    if score not in (scores := all_scores()) and score != OWN:
-        raise unknown("score", score, [*scores, OWN])
+    check_score(score)
     labels = list(dict.fromkeys(job.label for job in jobs))
     if len(labels) != 2:
         raise UsageError(f"compare takes two methods, not {len(labels)}: {', '.join(labels)}")
@@ -116,22 +114,11 @@ def _evaluator(job: Job, settings: Settings, console: Console) -> Evaluator:
     return Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
 
 
-def _score(evaluator: Evaluator, name: str) -> Score:
-    if name == OWN:
-        name = headline_score(evaluator) or RANKED_BY
-    score = all_scores()[name]
-    if reason := why_not(score, evaluator.predict(evaluator.clean)):
-        raise UsageError(
-            f"{evaluator.label} has no {name}, which {reason}; choose another with --score"
-        )
-    return score
-
-
 def _on(
     scenario: Scenario, evaluators: Sequence[Evaluator], name: str
 ) -> Iterator[tuple[str, Differences]]:
     first, second = (scenario.views(evaluator).found for evaluator in evaluators)
-    scores = [_score(evaluator, name) for evaluator in evaluators]
+    scores = [score_of(evaluator, name) for evaluator in evaluators]
     shown_to_both = {(view.name, view.fingerprint) for view in second}
     for view in first:
         if (view.name, view.fingerprint) in shown_to_both:

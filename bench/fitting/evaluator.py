@@ -67,6 +67,12 @@ class Evaluator:
         test = self.test
         return View("clean", test.fingerprint, len(test), lambda: test.x, test.y)
 
+    @property
+    def validation(self) -> View:
+        """The validation part: what thresholds and calibration are fixed on."""
+        val = self.fitter.splits.val
+        return View("validation", val.fingerprint, len(val), lambda: val.x, val.y)
+
     def predict(self, view: View) -> Prediction:
         """Return the prediction of a view; the networks run only the first time.
 

@@ -7,7 +7,8 @@ what it is a function of, and so where it is worked out:
     "answer"             of probabilities (N, T, K) and labels (N, T)
     "misclassification"  of uncertainties (N,) and errors (N,), right or wrong answers
 
-Quantities that a scenario works out itself ("fairness", "cost", "other") are only `declared`.
+Quantities that a scenario works out itself ("alarm", "fairness", "cost", "other") are only
+`declared`.
 Neither this module nor one with metrics imports torch, scikit-learn or scipy before a metric is
 computed: a report reads names and directions without them.
 """
@@ -25,7 +26,7 @@ from bench import plugins
 from bench.errors import BenchError
 from bench.store.records import Better, MetricSpec
 
-Kind = Literal["detection", "answer", "misclassification", "fairness", "cost", "other"]
+Kind = Literal["detection", "answer", "misclassification", "alarm", "fairness", "cost", "other"]
 Function = Callable[..., float | None]
 WORDS = {word.lower(): word for word in ("ECE", "AUROC", "AURC", "AUGRC", "AUPR", "F1", "AP")}
 

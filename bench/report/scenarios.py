@@ -90,10 +90,11 @@ def _of_headline(column: Column, group: ResultGroup, score: str) -> Quantity:
         for name in (f"{column.spec.name}_low", f"{column.spec.name}_high")
         if name in group.specs
     ]
-    n = part.cells[cells[0]].n if len(cells) == 1 else None
+    single = len(cells) == 1  # a mean of intervals is not the interval of a mean
+    n = part.cells[cells[0]].n if single else None
     values = column.values(group, score).mean(axis=2)
     view = column.headline.view
-    interval = (ends[0], ends[1]) if len(ends) == 2 else None
+    interval = (ends[0], ends[1]) if single and len(ends) == 2 else None
     return Quantity(column.label, view, column.spec, n, values, interval)
 
 

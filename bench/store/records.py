@@ -54,8 +54,9 @@ class MetricSpec(Struct, frozen=True, omit_defaults=True):
         better: which way is better; empty where neither is.
         digits: printed after the decimal point.
         kind: what it is a function of: "detection" (of a ranking of inliers and outliers),
-            "misclassification" (of uncertainties and errors), "answer" (of probabilities and
-            labels), "fairness", "cost" or "other". The first two belong to a score.
+            "misclassification" (of uncertainties and errors), "alarm" (of uncertainties and a
+            threshold), "answer" (of probabilities and labels), "fairness", "cost" or "other". The
+            first three belong to a score.
         scale: factor between the stored and the printed number, 100 for per cent.
         chance: value of an answer at random, where there is one.
     """
@@ -77,7 +78,7 @@ class MetricSpec(Struct, frozen=True, omit_defaults=True):
     @property
     def of_score(self) -> bool:
         """Whether its value depends on the score that inputs are ranked by."""
-        return self.kind in ("detection", "misclassification")
+        return self.kind in ("detection", "misclassification", "alarm")
 
 
 class Headline(Struct, frozen=True, omit_defaults=True):
