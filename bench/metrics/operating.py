@@ -11,6 +11,7 @@ so that they lower it.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 RATES = (1, 5, 10)  # per cent of inliers
 LEVEL = 0.95  # of every interval
-CENT = {"unit": "%", "digits": 1, "scale": 100.0}
+_cent = partial(declared, kind="alarm", unit="%", digits=1, scale=100.0)
 
 
 def _of_rate(rate: int) -> tuple[Metric, ...]:
@@ -38,12 +39,12 @@ def _of_rate(rate: int) -> tuple[Metric, ...]:
     return (
         declared(f"threshold_{rate}", f"threshold {at}", kind="alarm", digits=4),
         *(
-            declared(f"{name}{end}", f"{label}{word}", kind="alarm", **CENT)
+            _cent(f"{name}{end}", f"{label}{word}")
             for name, label in shares.items()
             for end, word in (("", ""), ("_low", ", low"), ("_high", ", high"))
         ),
-        declared(f"chance_{rate}_low", f"chance {at}, low", kind="alarm", **CENT),
-        declared(f"chance_{rate}_high", f"chance {at}, high", kind="alarm", **CENT),
+        _cent(f"chance_{rate}_low", f"chance {at}, low"),
+        _cent(f"chance_{rate}_high", f"chance {at}, high"),
     )
 
 

@@ -57,7 +57,8 @@ class Shifted(Scenario):
     def _shifts(self, evaluator: Evaluator) -> Iterator[ShiftScenario]:
         for cls in subclasses(bench.scenarios, ShiftScenario).values():
             if TAG in cls.tags:
-                scenario = cls(**cls.defaults(evaluator.fitter.preset) | {"cap": self.cap})
+                params: dict[str, Any] = {**cls.defaults(evaluator.fitter.preset), "cap": self.cap}
+                scenario = cls(**params)
                 if scenario.skip(evaluator.data) is None:
                     yield scenario
 
