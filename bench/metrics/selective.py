@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.detection import Ranking, Vector, as_vector, auroc
-from bench.metrics.registry import metric, of_kind
+from bench.metrics.registry import declared, metric, of_kind
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+RISKS = (1, 5)  # per cent
+DECLARED = tuple(
+    declared(f"coverage_at_{risk}", f"coverage at {risk} % risk", kind="misclassification",
+             better="higher")
+    for risk in RISKS
+)  # fmt: skip
 
 
 def misclassification(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> dict[str, float]:
@@ -88,6 +95,16 @@ def risk_at_80(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> float
     ranked = _ranked_errors(uncertainty, errors)
     kept = -(-4 * len(ranked) // 5)  # ceil, in integers
     return float(ranked[:kept].mean())
+
+
+def coverage_at(uncertainty: Tensor | NDArray, errors: Tensor | NDArray, risk: float) -> float:
+    """Largest coverage at which the mean error is at most ``risk``, in [0, 1]; both (N,).
+
+    Known only afterwards: to fix a threshold that keeps a risk takes validation data.
+    """
+    ranked = _ranked_errors(uncertainty, errors)
+    kept = np.flatnonzero(ranked.cumsum() <= risk * np.arange(1, len(ranked) + 1) + 1e-9)
+    return float(kept[-1] + 1) / len(ranked) if len(kept) else 0.0
 
 
 def _checked(uncertainty: Tensor | NDArray, errors: Tensor | NDArray) -> tuple[Vector, Vector]:

@@ -24,12 +24,15 @@ from bench.metrics import calibration, classification
 from bench.metrics.detection import Ranking, Vector
 from bench.scenarios.base import Scenario, answers, scored
 from bench.scenarios.clean import Clean, by_target
+from bench.scenarios.recalibration import Recalibrated, calibrated, fitted_maps
+from bench.scenarios.selective import Selective, asked
+from bench.scenarios.shifted import point
 from bench.scores import all_scores
 from bench.scores.own import own_score
 from bench.store import curves as files
 from bench.store.cache import Key
 from bench.store.code import code_digest
-from bench.store.curves import LEVELS, POINTS, CurveFile, ScoreCurves, ViewCurves
+from bench.store.curves import LEVELS, POINTS, CurveFile, ScoreCurves, ViewCurves, ViewRisk
 from bench.store.records import RANKED_BY
 
 
@@ -52,17 +55,22 @@ def save(
     """Write the curves of one scenario, where it has any; ``key`` is that of its rows."""
     bins: list[files.Bin] = []
     training: list[tuple[float, float, float]] = []
+    recalibrated: dict[str, list[files.Bin]] = {}
     scores: list[ScoreCurves] = []
     if isinstance(scenario, Clean):
         bins, scores = clean_curves(evaluator)
         training = training_curve(evaluator.fitted().method.log)
+    elif isinstance(scenario, Recalibrated):
+        recalibrated = recalibrated_curves(evaluator)
+    elif isinstance(scenario, Selective):
+        scores = selective_curves(scenario, evaluator, views)
     elif scenario.detects:
         scores = shift_curves(evaluator, views)
-    if scores:
+    if scores or recalibrated:
         curves = CurveFile(
             method=evaluator.label, dataset=evaluator.data.label, seed=evaluator.seed,
             scenario=scenario.label, row=key.digest, key=curve_key(key).digest,
-            reliability=bins, training=training, scores=scores,
+            reliability=bins, recalibrated=recalibrated, training=training, scores=scores,
         )  # fmt: skip
         files.save(path, curves)
 
@@ -93,6 +101,32 @@ def clean_curves(evaluator: Evaluator) -> tuple[list[files.Bin], list[ScoreCurve
         risk = [round(1e5 * risk) for risk in risks(unsure, wrong).tolist()]
         of_scores.append(ScoreCurves(name, risk=risk))
     return reliability(confidence, 1 - wrong), of_scores
+
+
+def recalibrated_curves(evaluator: Evaluator) -> dict[str, list[files.Bin]]:
+    """Return the reliability on the test part, before and after each calibration."""
+    answers, y = point(evaluator, evaluator.predict(evaluator.clean)), evaluator.test.y
+    found = {}
+    for name, probs in calibrated(fitted_maps(evaluator), answers).items():
+        confidence = classification.top_label(probs).confidence.T.flatten()
+        right = 1 - classification.errors(probs, y).T.flatten().double()
+        found[name] = reliability(confidence, right)
+    return found
+
+
+def selective_curves(
+    scenario: Selective, evaluator: Evaluator, views: Sequence[View]
+) -> list[ScoreCurves]:
+    """Return the risk at each coverage of every view by score, in units of 1e-5."""
+    of_scores = []
+    for score in scenario.chosen(evaluator.predict(evaluator.clean)):
+        of_views = []
+        for view, prediction in scenario.each(evaluator, views):
+            unsure, refused = asked(evaluator, score, view, prediction)
+            risk = [round(1e5 * risk) for risk in risks(unsure, refused.double()).tolist()]
+            of_views.append(ViewRisk(view.name, view.severity, view.group, risk))
+        of_scores.append(ScoreCurves(score.name, risks=of_views))
+    return of_scores
 
 
 def shift_curves(evaluator: Evaluator, views: Sequence[View]) -> list[ScoreCurves]:

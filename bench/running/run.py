@@ -346,7 +346,7 @@ def _headline(record: Record) -> list[str]:
         row.metrics[wanted.metric]
         for row in record.rows
         if row.score in (score, "") and wanted.metric in row.metrics
-        and wanted.view in (row.view, "")
+        and wanted.view in (row.view, "") and wanted.group in (row.group, "")
     ]  # fmt: skip
     if not values:
         return []

@@ -43,6 +43,15 @@ class ViewCurves(Struct, frozen=True):
     outliers: Histogram
 
 
+class ViewRisk(Struct, frozen=True):
+    """What is wrong in a view among the most certain 2, 4 … 100 % of answers, in 1e-5, (50,)."""
+
+    view: Name
+    severity: Number
+    group: Label
+    risk: Risks
+
+
 class ScoreCurves(Struct, frozen=True, omit_defaults=True):
     """The curves of one scenario under one score.
 
@@ -50,12 +59,14 @@ class ScoreCurves(Struct, frozen=True, omit_defaults=True):
         inliers: share of inliers in 20 equal bins of uncertainty, per mille, (20,).
         views: of the outliers.
         risk: errors among the most certain 2, 4 … 100 % of predictions, in 1e-5, (50,).
+        risks: the same of each view, where outliers count as errors.
     """
 
     score: Name
     inliers: Histogram | None = None
     views: list[ViewCurves] = []
     risk: Risks | None = None
+    risks: list[ViewRisk] = []
 
 
 class CurveFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,6 +77,7 @@ class CurveFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
         key: digest of all that they depend on.
         reliability: [number, mean confidence, accuracy] in 15 equal bins of confidence of the
             point prediction, shares per mille.
+        recalibrated: the same before and after each calibration, by its name.
         training: [training loss, validation loss, validation accuracy] after each epoch.
         scores: the curves of each score.
     """
@@ -78,6 +90,7 @@ class CurveFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     row: Label
     key: Label
     reliability: Annotated[list[Bin], Meta(max_length=1000)] = []
+    recalibrated: dict[Name, Annotated[list[Bin], Meta(max_length=1000)]] = {}
     training: Annotated[list[tuple[Number, Number, Number]], Meta(max_length=100_000)] = []
     scores: list[ScoreCurves] = []
 
