@@ -58,9 +58,7 @@ class Conformal(Shifted):
 
     def views(self, evaluator: Evaluator) -> Views:
         if not 0 < self.level < 1:
-            raise UsageError(
-                f"conformal: 'level' lies between 0 and 1, and {self.level:g} does not"
-            )
+            raise UsageError(f"conformal: level lies between 0 and 1, and {self.level:g} does not")
         return super().views(evaluator)
 
     def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:

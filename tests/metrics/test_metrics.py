@@ -283,6 +283,16 @@ def test_selective_risks_by_hand():
     assert selective.risk_at_80(unsure[:2], wrong[:2]) == 0.5  # 1.6 inputs are two
 
 
+def test_coverage_at_a_risk_is_the_largest_with_no_more_errors():
+    unsure, wrong = np.arange(10.0), np.array([0, 0, 1, 0, 0, 0, 0, 0, 1, 1])
+    assert selective.coverage_at(unsure, wrong, 0.0) == 0.2
+    assert selective.coverage_at(unsure, wrong, 1 / 8) == 0.8  # at 3 inputs the risk was 1/3
+    assert selective.coverage_at(unsure, wrong, 0.3) == 1.0
+    assert selective.coverage_at(-unsure, wrong, 0.3) == 1.0
+    assert selective.coverage_at(-unsure, wrong, 0.2) == 0.0
+    assert selective.coverage_at(np.zeros(10), wrong, 0.29) == 0.0  # ties: the mean error of all
+
+
 @pytest.mark.parametrize("metric", ["aurc", "e_aurc", "augrc", "risk_at_80"])
 def test_ties_have_their_expected_value(metric):
     function = getattr(selective, metric)
