@@ -8,6 +8,7 @@ Probabilities are (N, K) of one target, float64.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.metrics.registry import declared
@@ -15,16 +16,16 @@ from bench.metrics.registry import declared
 if TYPE_CHECKING:
     from torch import Tensor
 
-CENT = {"unit": "%", "digits": 1, "scale": 100.0}
+_cent = partial(declared, kind="other", unit="%", digits=1, scale=100.0)
 DECLARED = (
     *(
-        declared(f"coverage{end}", f"coverage{word}", kind="other", **CENT)
+        _cent(f"coverage{end}", f"coverage{word}")
         for end, word in (("", ""), ("_low", ", low"), ("_high", ", high"))
     ),
-    declared("chance_coverage_low", "chance, low", kind="other", **CENT),
-    declared("chance_coverage_high", "chance, high", kind="other", **CENT),
+    _cent("chance_coverage_low", "chance, low"),
+    _cent("chance_coverage_high", "chance, high"),
     declared("set_size", "labels in a set", kind="other", better="lower", digits=2),
-    declared("empty_sets", "empty sets", kind="other", **CENT),
+    _cent("empty_sets", "empty sets"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -99,12 +100,12 @@ class Conformal(Shifted):
         names = view.name, view.severity, evaluator.data.label, evaluator.seed
         draw = generator("conformal", *names)
         u = torch.rand(probs.shape[:2], generator=draw, dtype=torch.float64)
-        rule = {"penalty": self.penalty, "free": self.free}
+        regular = partial(raps, penalty=self.penalty, free=self.free)
         each = [(probs[:, t].double(), u[:, t]) for t in range(probs.shape[1])]
         return {
             "lac": torch.stack([lac(p) for p, _ in each], 1),
             "aps": torch.stack([aps(p, v) for p, v in each], 1),
-            "raps": torch.stack([raps(p, v, **rule) for p, v in each], 1),
+            "raps": torch.stack([regular(p, v) for p, v in each], 1),
         }
 
 
