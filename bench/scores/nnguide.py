@@ -31,7 +31,7 @@ def bank(training: Evidence) -> Tensor:
 
 @score(
     label="NNGuide", source="Park et al. 2023, arXiv:2309.14888", needs="features", fit=bank,
-    tuned="published",
+    tuned="by hand",
 )  # fmt: skip
 def nnguide(evidence: Evidence, known: Tensor) -> Tensor:
     """Energy times the similarity to ten training inputs; (N, F) -> (N,).
