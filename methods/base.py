@@ -35,6 +35,14 @@ class Outputs(NamedTuple):
     features: Tensor
 
 
+class Answer(NamedTuple):
+    """All that is kept of a batch: probabilities (n, S, T, K), a deterministic pass, extras."""
+
+    probs: Tensor
+    outputs: Outputs | None
+    extras: dict[str, Tensor]
+
+
 @dataclass(frozen=True)
 class Prerequisite:
     """Fitted methods that another method needs.
@@ -129,7 +137,7 @@ class Method(Named, ABC):
         """Return weights (T K, F) and biases (T K,) of the map from features to logits.
 
         By default None: the harness then solves for them, from features and logits of training
-        data. Neither this nor `extras` is part of the key of a fit.
+        data. Neither this nor `extras` nor `answer` is part of the key of a fit.
         """
         return None
 
@@ -139,6 +147,10 @@ class Method(Named, ABC):
         It is kept with the prediction, and a score names what it needs of it.
         """
         return {}
+
+    def answer(self, x: Tensor) -> Answer:
+        """Return all that is kept of one batch; override it where its parts share a pass."""
+        return Answer(self.predict_proba(x), self.logits_and_features(x), self.extras(x))
 
     def prerequisites(self, seed: int) -> Mapping[str, Prerequisite]:
         """Return the fitted methods that `fit` needs, by their keys in its ``prerequisites``."""

@@ -76,12 +76,24 @@ def export(folders: list[Path], out: Path, predictions: bool, **asked: Any) -> N
     if predictions:
         _export_predictions(folders[0], out, asked)
         return
+    _only_with_predictions(asked)
     from bench.commands.export import export as write
 
     lines, problems = write(folders, out)
     for problem in problems:
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"{lines} lines -> {out}")
+
+
+def _only_with_predictions(asked: dict[str, Any]) -> None:
+    """Refuse options that would be ignored: a table holds every row."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    typed = [f"--{name}" for name in asked if context.get_parameter_source(name) is not default]
+    if typed:
+        raise UsageError(
+            f"{', '.join(typed)} choose predictions: add --predictions; a table holds every row"
+        )
 
 
 def _export_predictions(results: Path, out: Path, asked: dict[str, Any]) -> None:

@@ -48,6 +48,8 @@ def verify_cell(cell: str, results: Path, data: Path | None, console: Console) -
     known = _record(cell, results)
     if "digest" in known.params:
         raise UsageError(f"{cell} was measured by bench.evaluate in Python; call that again")
+    if "scored_from" in known.params:
+        raise UsageError(f"{cell} was scored from a file; `bench score` scores that file again")
     experiment, job = _found(known, results, data)
     with experiment.environment(), TemporaryDirectory(prefix="bench-verify-") as place:
         settings = replace(settings_of(experiment), results=Path(place), jobs=1, force=False)

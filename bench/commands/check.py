@@ -290,6 +290,18 @@ def further_evidence(trial: Trial) -> None:
 
 
 @check
+def answers_as_its_parts(trial: Trial) -> None:
+    """What `answer` returns is what `predict_proba` returns."""
+    method, x = trial.fitted, trial.splits.test.floats(slice(8))
+    with torch.no_grad(), isolated(method.name, "cpu"):
+        torch.manual_seed(1)
+        together = method.answer(x).probs
+        torch.manual_seed(1)
+        gap = float((together - method.predict_proba(x)).abs().max())
+    _require(gap <= 1e-6, f"answer gives other probabilities (difference {gap:.2g})")
+
+
+@check
 def prediction_only(trial: Trial) -> None:
     """Parameters that do not change the fit may change on a fitted method."""
     method = trial.fit()

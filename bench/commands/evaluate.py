@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench.commands.experiment import Experiment, store
 from bench.commands.given import NETWORKS, GivenNetwork, network_digest
 from bench.commands.given_data import arrays_file
-from bench.commands.measure import Words, carry_out, settings_of
+from bench.commands.measure import Words, carry_out, results_of, settings_of
 from bench.commands.results import Results
 from bench.datasets.base import Dataset
 from bench.datasets.npz import Npz
@@ -91,8 +91,7 @@ def evaluate(
                 scenarios=experiment.scenarios, preset=experiment.preset, limit=experiment.limit,
             )  # fmt: skip
         done = carry_out(None, jobs, settings, console)
-    names = dict.fromkeys(job.data.label.partition("~")[0] for job in jobs)
-    found = Results(settings.results, datasets=[*names], preset=settings.preset)
+    found = results_of(jobs, settings)
     if any(one.failed for one in done):
         ours = {job.label for job in jobs}
         failed = [r for r in found.records if r.status == "failed" and r.method in ours]

@@ -9,7 +9,7 @@ import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ LAYER = ("weight", "bias")  # of the last layer: (T, K, F) and (T, K)
 ABOUT = ("scenario", "view", "group", "severity", "answer", "seed")  # one value each
 EXTRA = "extra:"  # begins the names of a method's further evidence
 Arrays = dict[str, NDArray[np.generic]]
+T = TypeVar("T", str, int, float)
 
 
 def score(
@@ -60,7 +61,7 @@ def score(
     answer = _answer(sets[INLIERS], inliers)
     about = {
         "method": f"{name}:from={where}", "dataset": dataset, "preset": preset, "device": "cpu",
-        "seed": int(_value(sets[INLIERS], "seed", 0)), "score": own_score(inliers.probs),
+        "seed": _value(INLIERS, sets[INLIERS], "seed", 0), "score": own_score(inliers.probs),
         "answer": answer, "metric_specs": registry.added(),
         "params": {"scored_from": where}, "key": _digest(files),
     }  # fmt: skip
@@ -123,21 +124,17 @@ def _prediction(which: str, arrays: Arrays, fit_score: Any) -> Prediction:
     if logits is None and features is not None:
         raise UsageError(f"{which}: features without logits; give both, or neither")
     extras = {
-        name.removeprefix(EXTRA): torch.from_numpy(values.astype(np.float32))
+        name.removeprefix(EXTRA): _numbers(which, name, values)
         for name, values in arrays.items()
         if name.startswith(EXTRA)
     }
     made = Prediction(probs, logits, features, extras, fit_score)
-    _must_agree(which, made, arrays)
+    _must_be_whole(which, made)
     return made
 
 
-def _must_agree(which: str, made: Prediction, arrays: Arrays) -> None:
-    """Check that all arrays of a set have one number of rows, and that probabilities are some."""
-    sizes = {name: len(arrays[name]) for name in OUTPUTS if name in arrays and arrays[name].ndim}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise UsageError(f"{which}: other numbers of rows ({listed})")
+def _must_be_whole(which: str, made: Prediction) -> None:
+    """Check that probabilities are some, and that logits are of the same classes."""
     targets, classes = made.probs.shape[2:]
     task = Task((1, 1, 1), tuple(map(str, range(targets))), tuple(map(str, range(classes))))
     whole = made if made.features is not None else Prediction(made.probs, None)
@@ -173,19 +170,26 @@ def _floats(
     array = arrays.get(field)
     if array is None:
         return None
-    low = dims if missing_axis is None else 2
-    if array.dtype.kind != "f" or not low <= array.ndim <= dims or not array.size:
+    values, low = _numbers(which, field, array), dims if missing_axis is None else 2
+    if not low <= values.ndim <= dims:
+        axes = f"{low} to {dims}" if low < dims else f"{dims}"
         raise UsageError(
-            f"{which}/{field}: shape {array.shape} of {array.dtype}, not floats of {low} to {dims} "
-            "axes; see docs/score.md"
+            f"{which}/{field}: shape {array.shape}, not {axes} axes; see docs/score.md"
         )
-    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    if bad := int((~values.isfinite()).sum()):
-        raise UsageError(f"{which}/{field}: {bad} numbers that are not finite")
     if missing_axis is not None and values.ndim == 2 and dims == 4:
         values = values[:, None]  # one sample
     if missing_axis is not None and values.ndim < dims:
         values = values.unsqueeze(missing_axis)  # one target
+    return values
+
+
+def _numbers(which: str, field: str, array: NDArray[np.generic]) -> Tensor:
+    """Return an array of floats as float32."""
+    if array.dtype.kind != "f" or not array.size:
+        raise UsageError(f"{which}/{field}: shape {array.shape} of {array.dtype}, not floats")
+    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    if bad := int((~values.isfinite()).sum()):
+        raise UsageError(f"{which}/{field}: {bad} numbers that are not finite")
     return values
 
 
@@ -206,7 +210,7 @@ def _labels(which: str, arrays: Arrays, made: Prediction) -> Tensor | None:
 
 
 def _scenario(which: str, arrays: Arrays) -> ShiftScenario:
-    name = str(_value(arrays, "scenario", "cross_dataset"))
+    name = _value(which, arrays, "scenario", "cross_dataset")
     known = subclasses(bench.scenarios, ShiftScenario)
     if name not in known:
         raise unknown(f"scenario of {which}", name, list(known))
@@ -217,22 +221,31 @@ def _view(which: str, arrays: Arrays, made: Prediction) -> View:
     group, _, name = which.rpartition("/")
     group = group if group in ("near", "far") else ""
     return View(
-        str(_value(arrays, "view", name)), which, len(made.probs), lambda: torch.empty(0),
-        y=_labels(which, arrays, made), group=str(_value(arrays, "group", group)),
-        severity=float(_value(arrays, "severity", 0.0)),
+        _value(which, arrays, "view", name), which, len(made.probs), lambda: torch.empty(0),
+        y=_labels(which, arrays, made), group=_value(which, arrays, "group", group),
+        severity=_value(which, arrays, "severity", 0.0),
     )  # fmt: skip
 
 
 def _answer(arrays: Arrays, inliers: Prediction) -> str:
     several = inliers.probs.shape[1] > 1 or inliers.logits is None
-    answer = str(_value(arrays, "answer", "samples" if several else "single"))
+    answer = _value(INLIERS, arrays, "answer", "samples" if several else "single")
     if answer not in ("samples", "single") or (answer == "single" and inliers.logits is None):
         raise UsageError(f"{INLIERS}/answer is samples, or single where there are logits")
     return answer
 
 
-def _value(arrays: Arrays, field: str, default: Any) -> Any:
-    return arrays[field].reshape(-1)[0].item() if field in arrays else default
+def _value(which: str, arrays: Arrays, field: str, default: T) -> T:
+    """Return the one value of a field, of the type of its default."""
+    if field not in arrays:
+        return default
+    values = np.unique(arrays[field])
+    try:
+        (value,) = values.tolist()
+        return type(default)(value)  # type: ignore[call-arg]
+    except (TypeError, ValueError):
+        kind = type(default).__name__
+        raise UsageError(f"{which}/{field}: {values[:3].tolist()}, not one {kind}") from None
 
 
 # Files
@@ -246,12 +259,22 @@ def _read(files: Sequence[Path]) -> dict[str, Arrays]:
         for key, array in found.items():
             which, slash, field = key.rpartition("/")
             known = field in (*OUTPUTS, *LAYER, *ABOUT) or field.startswith(EXTRA)
-            if not (slash and which and known) or not (array.ndim or array.size == 1):
+            if not (slash and which and known):
                 raise UsageError(f"{file}: array {key!r} is not SET/FIELD; see docs/score.md")
             if field in sets.setdefault(which, {}):
                 raise UsageError(f"{file}: {key} was in an earlier file already")
             sets[which][field] = array
+    for which, arrays in sets.items():
+        _must_have_same_rows(which, arrays)
     return sets
+
+
+def _must_have_same_rows(which: str, arrays: Arrays) -> None:
+    per_input = [name for name in arrays if name in OUTPUTS or name.startswith(EXTRA)]
+    sizes = {name: len(arrays[name]) if arrays[name].ndim else 0 for name in per_input}
+    if len(set(sizes.values())) > 1 or 0 in sizes.values():
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise UsageError(f"{which}: empty, or other numbers of rows ({listed})")
 
 
 def _npz(file: Path) -> Arrays:

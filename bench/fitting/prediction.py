@@ -114,9 +114,10 @@ def run_network(
         for part in x.split(batch):
             inputs = _inputs(part, device)
             torch.manual_seed(seed)
-            probs.append(method.predict_proba(inputs).float().cpu())
-            passes.append(_on_cpu(method.logits_and_features(inputs)))
-            extras.append({k: v.float().cpu() for k, v in method.extras(inputs).items()})
+            made = method.answer(inputs)
+            probs.append(made.probs.float().cpu())
+            passes.append(_on_cpu(made.outputs))
+            extras.append({k: v.float().cpu() for k, v in made.extras.items()})
     logits, features = _joined(passes)
     joined = {name: torch.cat([part[name] for part in extras]) for name in extras[0]}
     return Prediction(torch.cat(probs), logits, features, joined)

@@ -26,7 +26,7 @@ NO_NUMBERS = {
     "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
 DECLARE = frozenset({"tuned"})  # attributes of classes that say something and make no number
-READ = frozenset({"extras", "linear_head"})  # of a method: they read a fit, and change none
+READ = frozenset({"answer", "extras", "linear_head"})  # of a method: they read a fit
 
 
 @lru_cache

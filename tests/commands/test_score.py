@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bench.cli import main
 from bench.commands import score as module
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.metrics.detection import detection
 from bench.store import records
 
@@ -55,9 +55,21 @@ BAD = [
     ({"inliers/labels": np.zeros(39, int)}, "rows"),
     ({"far/other/logits": np.full((4, 3), np.nan, "f4")}, "not finite"),
     ({"inliers/probs": np.full((40, 3), 0.5, "f4")}, "sum to 1"),
-    ({"far/other/logits": np.zeros((0, 3), "f4")}, "shape"),
+    ({"far/other/logits": np.zeros((0, 3), "f4")}, "empty"),
     ({"inliers/labels": np.array([{}] * 40, dtype=object)}, "cannot be read"),
     ({"nonsense": np.zeros(3)}, "SET/FIELD"),
+    ({"inliers/labels": np.array(1)}, "rows"),
+    ({"inliers/extra:mine": np.array(["a"] * 40)}, "not floats"),
+    ({"inliers/extra:mine": np.zeros((39, 2), "f4")}, "rows"),
+    ({"far/other/severity": np.array("strong")}, "not one float"),
+    ({"far/other/scenario": np.array(["corruption", "cross_dataset"])}, "not one str"),
+    ({"far/other/scenario": np.array("corruptoin")}, "corruption"),
+    ({"inliers/answer": np.array("both")}, "samples, or single"),
+    (
+        {"training/logits": np.zeros((9, 3), "f4"), "training/features": np.ones((8, 2), "f4")},
+        "rows",
+    ),
+    ({"far/other/features": np.ones((40, 2, 2), "f4")}, "2 axes"),
 ]
 
 
@@ -65,7 +77,7 @@ BAD = [
 def test_bad_arrays_are_one_line(tmp_path, change, words):
     file = tmp_path / "mine.npz"
     np.savez(file, **(outputs() | change))
-    with pytest.raises(UsageError, match=words) as caught:
+    with pytest.raises(BenchError, match=words) as caught:
         score((file,), tmp_path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "rows").exists()
@@ -139,3 +151,10 @@ def test_a_mistake_at_the_command_line_is_one_line_and_exit_code_2(tmp_path):
     assert done.exit_code == 2
     assert done.output.count("\n") == 1
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("option", [["--methods", "standard"], ["--seeds", "1"]])
+def test_a_table_refuses_what_chooses_predictions(tmp_path, option):
+    done = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "rows.csv"), *option])
+    assert done.exit_code == 2
+    assert f"{option[0]} choose predictions: add --predictions" in done.output

@@ -172,6 +172,30 @@ def test_a_dropout_rate_says_how_it_was_chosen():
     assert McDropout(rate=0.1).tuned == "validation inliers"
 
 
+def test_decnn_answers_from_one_pass_what_its_parts_say():
+    method = fitted(DecNN(**TINY_DECODER))
+    ran, x = [], toy(7).floats()
+    method.net.decoder.register_forward_hook(lambda *_: ran.append("decoder"))
+    with torch.no_grad():
+        parts = method.predict_proba(x), method.logits_and_features(x), method.extras(x)
+        apart = len(ran)
+        together = method.answer(x)
+    assert torch.equal(together.probs, parts[0])
+    assert torch.equal(together.outputs.logits, parts[1].logits)
+    assert all(torch.equal(together.extras[name], parts[2][name]) for name in parts[2])
+    assert len(ran) - apart == apart - 1  # the first decodings are made once
+
+
+def test_a_subclass_that_answers_otherwise_is_asked_itself():
+    class Even(DecNN):
+        def predict_proba(self, x):
+            return torch.full((len(x), 1, 1, 2), 0.5)
+
+    method = fitted(Even(**TINY_DECODER))
+    with torch.no_grad():
+        assert (method.answer(toy(3).floats()).probs == 0.5).all()
+
+
 @pytest.mark.parametrize(("samples", "depth"), [(12, 1), (12, 3), (2, 2), (1, 1)])
 def test_each_input_follows_its_own_paths(samples, depth):
     net, x = decodable(), toy(5).floats()

@@ -15,6 +15,7 @@ from bench.report.plots import Drawing, Material, figure
 from bench.report.plots.shift import curves_by, score_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FLOOR = 1e-4  # where no answer is wrong, on an axis of powers of ten
@@ -79,18 +80,23 @@ def _risk(risks: dict[str, Any], colours: style.Palette) -> Figure:
 
 
 def _reliability(bins: dict[str, pd.DataFrame], ece: pd.Series, colours: style.Palette) -> Figure:
-    """Draw small multiples: a dot for each bin, its area the share of answers in it."""
+    """Draw small multiples."""
     drawn = style.canvas(0.4 + 1.1 * -(-len(bins) // 3))
     axes = style.panels(drawn, len(bins), 3, "confidence", "share right")
     for axis, (name, of) in zip(axes, bins.items(), strict=True):
-        axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
-        axis.plot(of["confidence"], of["accuracy"], color=colours[name], linewidth=0.4)
-        axis.scatter(of["confidence"], of["accuracy"], color=colours[name],
-                     s=3 + 30 * of["n"] / of["n"].sum())  # fmt: skip
+        panel(axis, of, colours[name], style.heading(name))
         axis.text(1, 0.05, f"ECE {ece[name]:.1f} %", fontsize=style.SMALL, ha="right")
-        axis.set_title(style.heading(name), fontsize=style.SMALL, pad=2)
-        axis.set(xlim=(0, 1.03), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     return drawn
+
+
+def panel(axis: Axes, of: pd.DataFrame, colour: style.Colour, title: str) -> None:
+    """Draw the reliability of pooled bins: a dot for each, its area the share of answers in it."""
+    axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
+    axis.plot(of["confidence"], of["accuracy"], color=colour, linewidth=0.4)
+    sizes = 3 + 30 * of["n"] / max(of["n"].sum(), 1)
+    axis.scatter(of["confidence"], of["accuracy"], color=colour, s=sizes)
+    axis.set_title(title, fontsize=style.SMALL, pad=2)
+    axis.set(xlim=(0, 1.03), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
 
 
 def pooled(seeds_: list[list[list[int]]]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.report import style
 from bench.report.plots import Drawing, Material, figure
-from bench.report.plots.answers import pooled
+from bench.report.plots.answers import panel, pooled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +44,5 @@ def _draw(pools: dict[str, dict[str, pd.DataFrame]], colours: style.Palette) -> 
     places = [(method, name) for method in pools for name in names]
     for axis, (method, name) in zip(axes, places, strict=True):
         of = pools[method].get(name, pd.DataFrame({"n": [], "confidence": [], "accuracy": []}))
-        axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
-        axis.plot(of["confidence"], of["accuracy"], color=colours[method], linewidth=0.4)
-        axis.scatter(of["confidence"], of["accuracy"], color=colours[method],
-                     s=3 + 30 * of["n"] / max(of["n"].sum(), 1))  # fmt: skip
-        title = f"{method}, {name.replace('_', ' ')}"
-        axis.set_title(title, fontsize=style.SMALL, pad=2)
-        axis.set(xlim=(0, 1.03), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        panel(axis, of, colours[method], f"{method}, {name.replace('_', ' ')}")
     return drawn
