@@ -242,7 +242,7 @@ def _value(which: str, arrays: Arrays, field: str, default: T) -> T:
     values = np.unique(arrays[field])
     try:
         (value,) = values.tolist()
-        return type(default)(value)  # type: ignore[call-arg]
+        return type(default)(value)
     except (TypeError, ValueError):
         kind = type(default).__name__
         raise UsageError(f"{which}/{field}: {values[:3].tolist()}, not one {kind}") from None
