@@ -60,12 +60,12 @@ def table(*heads: str) -> Callable[[Callable[[], Lines]], Callable[[], str]]:
     return register
 
 
-@table("name", "what it is", "variants", "source")
+@table("name", "what it is", "variants", "tuned by", "source")
 def method_table() -> Lines:
     """Every method."""
     for name, cls in subclasses(methods, Method).items():
         variants = (f"`:{key}` ({settings(params)})" for key, params in cls.variants.items())
-        yield code(name), summary(cls), ", ".join(variants), source(cls)
+        yield code(name), summary(cls), ", ".join(variants), cls().tuned, source(cls)
 
 
 @table("method", "parameter", "default", "meaning")
@@ -132,11 +132,12 @@ def tag_table() -> Lines:
         yield code(tag), ", ".join(code(name) for name, cls in known.items() if tag in cls.tags)
 
 
-@table("name", "label", "computed from", "what it is", "source")
+@table("name", "label", "computed from", "what it is", "tuned by", "source")
 def score_table() -> Lines:
     """Every uncertainty score."""
     for name, score in all_scores().items():
-        yield code(name), score.label, score.needs, summary(score.function), plain(score.source)
+        about = summary(score.function), score.tuned, plain(score.source)
+        yield code(name), score.label, score.needs.replace("_", " "), *about
 
 
 def metric_lines(*kinds: str) -> Lines:

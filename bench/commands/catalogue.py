@@ -21,6 +21,7 @@ from bench.discover import unknown
 from bench.errors import WriteError
 from bench.store.files import write
 
+TUNED = ("methods", "scores")  # kinds that say how their settings were chosen
 KINDS = ("methods", "datasets", "sources", "scenarios", "scores", "metrics", "presets")
 
 
@@ -86,10 +87,14 @@ def _digest() -> str:
 def _list(kind: str, entries: Iterable[Entry]) -> None:
     lines = []
     for entry in entries:
-        lines.append((entry.name, entry.line, entry.source))
+        named = {"": (entry.name, entry.line)}
         for variant, values in entry.variants.items():
-            lines.append((f"{entry.name}:{variant}", f"the same with {values}", entry.source))
-    table(kind, ("name", "what it is", "source"), lines)
+            named[variant] = f"{entry.name}:{variant}", f"the same with {values}"
+        for variant, about in named.items():
+            tuned = [entry.tuned[variant]] if entry.tuned else []
+            lines.append((*about, *tuned, entry.source))
+    tuned = ["tuned by"] if kind in TUNED else []
+    table(kind, ("name", "what it is", *tuned, "source"), lines)
 
 
 def _explain(entries: Sequence[Entry]) -> None:
@@ -99,6 +104,8 @@ def _explain(entries: Sequence[Entry]) -> None:
     output.print(f"{entry.name}, one of the {entry.kind}\n\n{entry.text or entry.line}\n")
     if entry.source:
         output.print(f"Source: {entry.source}\n")
+    if entry.tuned:
+        output.print(f"Tuned by: {entry.tuned['']}\n")
     lines = [(p.name, p.default, _sizes(p), _meaning(p)) for p in entry.parameters]
     if lines:
         table("parameters", ("name", "default", "with a preset", "meaning"), lines)

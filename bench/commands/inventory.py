@@ -21,6 +21,7 @@ from bench.datasets.base import Dataset, Source
 from bench.datasets.named import Named, Value
 from bench.datasets.store import Store
 from bench.discover import subclasses, unknown, written
+from bench.fitting.fits import construct
 from bench.methods.base import Method
 from bench.metrics import registry
 from bench.presets import PRESETS
@@ -51,16 +52,27 @@ def _named(kind: str, cls: type[Named]) -> Entry:
         line += f" (not in 'all': {cls.asked_for})"
     return Entry(
         kind, cls.name, line, cls.source, about.description or "", _parameters(cls),
-        {name: _values(params) for name, params in cls.variants.items()},
+        {name: _values(params) for name, params in cls.variants.items()}, _tuned(cls),
     )  # fmt: skip
+
+
+def _tuned(cls: type[Named]) -> dict[str, str]:
+    """Return how a method, and each of its variants, was tuned; nothing for anything else."""
+    if not issubclass(cls, Method):
+        return {}
+    settings = {"": {}, **cls.variants}
+    return {
+        name: construct(cls, {**cls.defaults(), **more}).tuned for name, more in settings.items()
+    }
 
 
 def _score(score: Score) -> Entry:
     text = inspect.getdoc(score.function) or ""
     line = _one_line(text.partition("\n\n")[0])
     return Entry(
-        "scores", score.name, line, score.source, f"{text}\n\nComputed from {score.needs}."
-    )
+        "scores", score.name, line, score.source, f"{text}\n\nComputed from {score.needs}.",
+        tuned={"": score.tuned},
+    )  # fmt: skip
 
 
 def _metric(metric: registry.Metric) -> Entry:

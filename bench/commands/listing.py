@@ -25,7 +25,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """One thing that can be named: ``line`` in lists, ``text`` and the rest where it is asked for.
 
-    ``variants`` are its named settings, such as "rate=0.1".
+    ``variants`` are its named settings, such as "rate=0.1"; ``tuned`` says how its settings were
+    chosen, and those of each variant by its name.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
     text: str = ""
     parameters: list[Parameter] = []
     variants: dict[str, str] = {}
+    tuned: dict[str, str] = {}
 
 
 def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:

@@ -228,6 +228,12 @@ class ResultGroup:
         return {method: named.get(method) or "" for method in self.methods}
 
     @cached_property
+    def tuned(self) -> dict[str, str]:
+        """How each method was tuned; empty where its records are older than that."""
+        said = {record.method: record.tuned for record in self.records if record.tuned}
+        return {method: said.get(method, "") for method in self.methods}
+
+    @cached_property
     def scores(self) -> list[str]:
         """Every score that something is detected by, sorted."""
         rows = (row for record in self.records if record.detects for row in record.rows)

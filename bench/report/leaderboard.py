@@ -107,6 +107,7 @@ class Leaderboard:
     specs: dict[str, MetricSpec]  # by label, the seconds of the fits included
     by: str
     score: pd.Series
+    tuned: pd.Series
     rank: pd.Series
     span: pd.DataFrame  # of the ranks, low and high
     ranking: Ranking
@@ -133,6 +134,8 @@ class Leaderboard:
         table["method"] = [plain(name) for name in self.rank.index]
         if self.by == OWN:  # else it is the same for all, and in the caption
             table["score"] = [plain(in_words(name)) for name in self.score]
+        if self.tuned.any():
+            table["tuned by"] = [plain(how) for how in self.tuned]
         for label, spec in self.specs.items():
             pairs = zip(self.mean[label], self.std[label], strict=True)
             cells = [number(mean, std, spec.digits) for mean, std in pairs]
@@ -231,6 +234,7 @@ def leaderboard(group: ResultGroup, score: str = RANKED_BY) -> Leaderboard:
     return Leaderboard(
         columns=shown, specs=specs | {FIT.heading: FIT}, by=score,
         score=pd.Series({name: group.own[name] if score == OWN else score for name in order}),
+        tuned=pd.Series({name: group.tuned[name] for name in order}, dtype=object),
         rank=pd.Series(ranking.mean, methods).reindex(order), ranking=ranking,
         span=pd.DataFrame({"low": ranking.low, "high": ranking.high}, methods).reindex(order),
         mean=pd.DataFrame(mean, methods).reindex(order),

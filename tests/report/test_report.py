@@ -662,3 +662,27 @@ def test_a_report_without_figures_does_not_load_matplotlib(results):
     )
     command = [sys.executable, "-W", "error", "-c", code, str(results)]
     subprocess.run(command, check=True, cwd=CHECKOUT, timeout=60)
+
+
+def test_the_leaderboard_says_how_methods_were_tuned_where_records_do(results):
+    assert "tuned by" not in table(results).text()
+    for seed in (0, 1):
+        change(row_file(results, "clean", "ensemble", seed), tuned="published")
+    (results / "again").mkdir()
+    shutil.move(results / "rows", results / "again" / "rows")
+    found = table(results / "again").text().set_index("method")["tuned by"]
+    assert found.to_dict() == {"ensemble": "published", MC: "", "standard": "", "chance": ""}
+
+
+def test_scores_that_were_left_out_are_named_once_for_each_reason(results):
+    why = {"vim": "needs features, and the method gives none", "knn": "cannot be fitted: broken"}
+    for scenario in ("clean", "corruption"):
+        for seed in (0, 1):
+            change(row_file(results, scenario, "chance", seed), left_out=why | {"ash": why["vim"]})
+    render(results)
+    page = (results / "README.md").read_text("utf-8")
+    section = page.partition("## Scores left out")[2].partition("\n## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("- ")] == [
+        "- toy_digits, knn: cannot be fitted: broken (chance)",
+        "- toy_digits, ash, vim: needs features, and the method gives none (chance)",
+    ]

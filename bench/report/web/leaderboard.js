@@ -175,6 +175,7 @@
     if (column) return (i) => (column.mean ? column.mean[i] : null);
     if (state.sort === "method") return (i) => board.methods[i].name;
     if (state.sort === "score") return (i) => scoreOf(board, i);
+    if (state.sort === "tuned") return (i) => board.methods[i].tuned || NONE;
     const by = ranks || board.sheets[START.metric]?.[state.score]?.ranks[""];
     return (i) => (by && by.order.includes(i) ? by.order.indexOf(i) : null);
   }
@@ -189,6 +190,9 @@
   const scoreOf = (board, i) => DATA.scores[board.methods[i].score] || NONE;
   const ownScores = (ranks) => state.score === OWN && !answered(state.metric)
     && (state.scenario === ALL || ranks);
+
+  /** Whether records say how methods were tuned; those of one quantity have no room for it. */
+  const saysTuned = (board, ranks) => ranks && board.methods.some(({ tuned }) => tuned);
 
   // Pictures
 
@@ -288,12 +292,13 @@
       "aria-sort": sorted ? (rising ? "ascending" : "descending") : undefined }, button);
   }
 
-  function head(columns, ranks) {
+  function head(board, columns, ranks) {
     const below = ranks && ranks.low ? "95 % interval" : "";
     return element("thead", {}, element("tr", {},
       heading("method", "method", "", "", columns, "words name"),
       ranks ? heading("rank", "mean rank", below, "", columns, "words") : null,
       ownScores(ranks) ? heading("score", "score", "", "", columns, "words") : null,
+      saysTuned(board, ranks) ? heading("tuned", "tuned by", "", "", columns, "words") : null,
       columns.map(({ key, label, below: under, better }) => (
         heading(key, label, under, better, columns)
       ))));
@@ -362,6 +367,7 @@
     element("th", { scope: "row", class: "words name" }, button),
     ranks ? rankCell(ranks, method) : null,
     ownScores(ranks) ? element("td", { class: "words own" }, scoreOf(board, method)) : null,
+    saysTuned(board, ranks) ? element("td", { class: "words own" }, about.tuned || NONE) : null,
     columns.map((column) => cell(board, column, method)));
   }
 
@@ -377,7 +383,7 @@
       return open ? [line, detail(board, columns, method, id, line.children.length)] : [line];
     });
     const body = element("table", { class: "board", "aria-labelledby": title, "data-board": at },
-      head(columns, ranks), element("tbody", {}, rows));
+      head(board, columns, ranks), element("tbody", {}, rows));
     return element("section", {},
       element("h2", { id: title }, board.dataset, " ",
         element("small", {}, `preset ${board.preset}; ${board.device}`)),
@@ -617,7 +623,7 @@
     const all = boards.reduce((sum, board) => sum + board.methods.length, 0);
     const columns = boards.flatMap(columnsOf);
     const sorted = columns.find(({ key }) => key === state.sort);
-    const by = sorted ? sorted.label : { method: "method", score: "score" }[state.sort]
+    const by = sorted ? sorted.label : { method: "method", score: "score", tuned: "tuned by" }[state.sort]
       || (boards.some(ranksOf) ? "mean rank" : "");
     const how = by ? `sorted by ${by}, ${ascending(columns) ? "ascending" : "descending"}`
       : "in the order of their mean ranks";

@@ -61,6 +61,7 @@ def board_data(
         "methods": [
             {
                 "name": name, "score": group.own[name], "params": _params(group, name),
+                "tuned": group.tuned[name],
                 "notes": _notes(table, group, name),
             }
             for name in group.methods
