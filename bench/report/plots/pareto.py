@@ -16,6 +16,7 @@ from bench.report.plots import Drawing, Material, figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 CAPTION = (
     "Quality for cost: mean AUROC of each shift by {by} against network passes of a prediction, "
@@ -40,11 +41,13 @@ def _enough(offer: Offer, methods: list[str]) -> bool:
 
 
 def _draw(found: list[Offer], colours: style.Palette) -> Figure:
+    from matplotlib.ticker import LogLocator
+
     shifts = list(dict.fromkeys(offer.shift for offer in found))
     prices = list(dict.fromkeys(offer.price for offer in found))
     drawn = style.canvas(0.7 + 1.3 * len(shifts), width=style.PAGE)
     grid = drawn.subplots(len(shifts), len(prices), sharex="col", sharey="row", squeeze=False)
-    handles: dict[str, object] = {}
+    handles: dict[str, Line2D] = {}
     for axis in grid.flat:
         axis.set_axis_off()
     for offer in found:
@@ -52,14 +55,18 @@ def _draw(found: list[Offer], colours: style.Palette) -> Figure:
         axis = grid[row, column]
         axis.set_axis_on()
         handles |= _panel(axis, offer, colours)
-        axis.set(xscale="log", ylabel="" if column else f"AUROC, {offer.shift}")
+        axis.set(ylabel="" if column else f"AUROC, {offer.shift}")
+        axis.set_xscale("log", subs=[])
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
         axis.set_xlabel(offer.price.heading if row == len(shifts) - 1 else "")
+        axis.margins(0.08)
         style.despine(axis)
     style.legend(drawn, handles)
     return drawn
 
 
-def _panel(axis: Axes, offer: Offer, colours: style.Palette) -> dict[str, object]:
+def _panel(axis: Axes, offer: Offer, colours: style.Palette) -> dict[str, Line2D]:
     """Draw the front, then a marker for each method, hollow where another beats it."""
     both = pd.DataFrame({"cost": offer.cost, "quality": offer.quality, "front": offer.front})
     both = both.loc[list(colours)]
@@ -70,5 +77,6 @@ def _panel(axis: Axes, offer: Offer, colours: style.Palette) -> dict[str, object
     for name, line in both.iterrows():
         how = style.line(str(name), list(colours), colours) | {"linestyle": "", "markersize": 4}
         fill = {} if line["front"] else {"markerfacecolor": "white"}
-        (handles[str(name)],) = axis.plot(line["cost"], line["quality"], **how, **fill)
+        axis.plot(line["cost"], line["quality"], **how, **fill)
+        (handles[str(name)],) = axis.plot([], [], **how)
     return handles
