@@ -76,8 +76,8 @@ def _kept(data: Dataset, source: Source, outliers: Described) -> Distance:
         x = outliers.load().floats(_drawn(outliers.n, n, data, source.label)).numpy()
         return torch.tensor(distance(inside, x), dtype=torch.float64)
 
-    *numbers, n = data.store.kept(f"distances/{data.label}-{source.label}", key, make).tolist()
-    return Distance(*numbers, int(n))
+    kept = data.store.kept(f"distances/{data.label}-{source.label}", key, make).tolist()
+    return Distance(*kept)._replace(n=int(kept[-1]))
 
 
 def _drawn(n: int, size: int, data: Dataset, name: str) -> Tensor:

@@ -84,10 +84,11 @@ def nearest_overlap(x: Features, n: int) -> float:
 
     Half the statistic of Schilling 1986 and Henze 1988 with one neighbour, in [0, 1].
     """
-    from bench.metrics.fairness import nearest
+    from sklearn.neighbors import NearestNeighbors
 
+    nearest = NearestNeighbors(n_neighbors=1).fit(x).kneighbors(return_distance=False)[:, 0]
     outlier = np.arange(len(x)) >= n
-    return float((outlier[nearest(x, 1)[:, 0]] != outlier).mean())
+    return float((outlier[nearest] != outlier).mean())
 
 
 def reach(inliers: Features, outliers: Features, half: NDArray[np.bool_]) -> float:

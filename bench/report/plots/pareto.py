@@ -76,7 +76,7 @@ def _panel(axis: Axes, offer: Offer, colours: style.Palette) -> dict[str, Line2D
     handles = {}
     for name, line in both.iterrows():
         how = style.line(str(name), list(colours), colours) | {"linestyle": "", "markersize": 4}
-        fill = {} if line["front"] else {"markerfacecolor": "white"}
-        axis.plot(line["cost"], line["quality"], **how, **fill)
+        colour = how["color"] if line["front"] else "white"
+        axis.plot(line["cost"], line["quality"], markerfacecolor=colour, **how)
         (handles[str(name)],) = axis.plot([], [], **how)
     return handles
