@@ -1,7 +1,7 @@
 """How far two sets of images lie apart, in numbers that no network and no opinion enters.
 
-Images are (N, C, H, W) in [0, 1], of equally many inliers and outliers. Every number compares
-inputs that it has not learned from: halves are drawn by a seed, and each is judged by the other.
+Images are (N, C, H, W) in [0, 1], of equally many inliers and outliers. No input is judged by what
+it taught: halves are drawn by a seed and judge each other, and no input is its own neighbour.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from bench.report.frames import Array, ResultGroup
 from bench.report.leaderboard import FIT, shifts
 from bench.store.records import RANKED_BY, MetricSpec
 
-PRICES = ("passes", "fit_seconds", "memory")  # of the scenario `cost`
+PRICES = ("passes", "fit_seconds", "memory")
 
 
 class Offer(NamedTuple):
@@ -58,16 +58,14 @@ def offers(group: ResultGroup, score: str = RANKED_BY) -> Iterator[Offer]:
 
 
 def prices(group: ResultGroup) -> Iterator[tuple[MetricSpec, pd.Series]]:
-    """Yield what methods cost, mean over seeds; seconds of the fits where `cost` did not run."""
+    """Yield what methods cost, mean over seeds: seconds to fit, and what `cost` measured."""
     for name in PRICES:
-        for part in group.measurements.values():
-            if name in part.metrics and name in group.specs:
-                values = part.values(group.specs[name], RANKED_BY).mean(axis=(1, 2))
-                yield group.specs[name], pd.Series(values, group.methods)
-                break
-        else:
-            if name == FIT.name:
-                yield FIT, group.fit_seconds.mean(axis=1, skipna=False)
+        part = next((p for p in group.measurements.values() if name in p.metrics), None)
+        if name == FIT.name:
+            yield FIT, group.fit_seconds.mean(axis=1, skipna=False)
+        elif part is not None:
+            values = part.values(group.specs[name], RANKED_BY).mean(axis=(1, 2))
+            yield group.specs[name], pd.Series(values, group.methods)
 
 
 def table(group: ResultGroup, score: str = RANKED_BY) -> pd.DataFrame:
