@@ -123,6 +123,24 @@ def data_summary(name: str, data: Path | None) -> None:
     sys.exit(0 if whole else 1)
 
 
+@data.command("distances")
+@click.argument("name")
+@OUTLIER_FOLDERS
+@DATA
+@common
+def data_distances(name: str, data: Path | None) -> None:
+    """Measure how far each outlier set lies from a data set, beside what is declared near or far.
+
+    NAME is as in --datasets. Told apart wrongly: the error of a classifier of the two sets, 50 %
+    for equal ones. 1-NN overlap: inputs whose nearest neighbour is of the other set. Reach: the
+    distance to the nearest inlier in units of that of an inlier. Measured once and kept.
+    """
+    from bench.commands.distances import lines, of_words
+
+    for line in lines(*of_words(name, store(data))):
+        click.echo(line)
+
+
 @click.command()
 @DATA
 @common

@@ -9,5 +9,6 @@ DECLARED = (
     declared("epoch_seconds", "epoch", kind="cost", unit="s", digits=2),
     declared("ratio_to_standard", "cost / standard", kind="cost", digits=1),
     declared("parameters", "parameters", kind="cost", digits=0),
+    declared("memory", "memory kept", kind="cost", unit="MiB", digits=1),
     declared("passes", "network passes", kind="cost", digits=1),
 )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from bench.errors import UsageError
-from bench.report import GALLERY, formats
+from bench.report import GALLERY, formats, pareto
 from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Leaderboard, leaderboard
 from bench.report.scenarios import everything, printed
@@ -144,6 +144,10 @@ def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
         links.append(f"[{formats.markdown_escape(scenario)}](tables/{quote(name)}.csv)")
     if not links:
         return []
+    if len(costs := pareto.table(group, score)):
+        name = slug(f"quality_for_cost-{group.stem}")
+        formats.write(results / "tables" / f"{name}.csv", formats.csv(costs))
+        links.append(f"[quality for cost](tables/{quote(name)}.csv)")
     command = f"python -m bench verify --cell {shlex.quote(group.records[0].cell)}"
     again = "measures a cell anew: any row file's name below rows/, without .json."
     return [f"Every number: {', '.join(links)}.\n", f"`{command}` {again}\n"]

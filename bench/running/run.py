@@ -341,7 +341,8 @@ def _headline(record: Record) -> list[str]:
     wanted = Headline(record.scenario) if record.detects else next(iter(record.headlines), None)
     if wanted is None:
         return []
-    score = RANKED_BY if record.detects else wanted.score or record.answer or ""
+    spec = registry.spec_of(wanted.metric, registry.specs())
+    score = wanted.score or (RANKED_BY if spec.of_score else record.answer or "")
     values = [
         row.metrics[wanted.metric]
         for row in record.rows
@@ -350,7 +351,6 @@ def _headline(record: Record) -> list[str]:
     ]  # fmt: skip
     if not values:
         return []
-    spec = registry.spec_of(wanted.metric, registry.specs())
     label = spec.label if record.detects else wanted.label
     return [f"{record.scenario} {label} {spec.scale * fmean(values):.{max(spec.digits, 1)}f}"]
 

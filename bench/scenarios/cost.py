@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -17,7 +17,7 @@ from bench.store.records import Headline, Row
 
 
 class Cost(Scenario):
-    """Seconds per epoch, parameters, and network passes per prediction.
+    """Seconds per epoch, parameters, memory kept, and network passes per prediction.
 
     A pass is one run of the method's single classifier, counted in multiplications: a
     prediction that multiplies 20 times as often counts as 20 passes, decoders included.
@@ -43,6 +43,7 @@ class Cost(Scenario):
         metrics = {
             "fit_seconds": fitted.seconds,
             "parameters": float(parameters(fitted.method.state())),
+            "memory": sum(t.nbytes for t in tensors(fitted.method.state())) / 2**20,
             "passes": passes(fitted.method, evaluator.test.floats(slice(1))),
         }
         own, standard = fitted.method.log, evaluator.reference("standard").fitted().method.log
@@ -55,13 +56,17 @@ class Cost(Scenario):
 
 def parameters(state: object) -> int:
     """Return how many floating-point numbers a fitted method keeps."""
+    return sum(tensor.numel() for tensor in tensors(state) if tensor.is_floating_point())
+
+
+def tensors(state: object) -> Iterator[Tensor]:
+    """Yield every tensor that a fitted method keeps."""
     if isinstance(state, Tensor):
-        return state.numel() if state.is_floating_point() else 0
-    if isinstance(state, dict):
-        return sum(parameters(part) for part in state.values())
-    if isinstance(state, list | tuple):
-        return sum(parameters(part) for part in state)
-    return 0
+        yield state
+    elif isinstance(state, Mapping):
+        yield from (tensor for part in state.values() for tensor in tensors(part))
+    elif isinstance(state, list | tuple):
+        yield from (tensor for part in state for tensor in tensors(part))
 
 
 def passes(method: Method, x: Tensor) -> float:

@@ -133,7 +133,7 @@ def test_every_figure_there_are_numbers_for_is_written(results):
         for kind in ("clean", "corruption", "cross_dataset", "clean_variants",
                      "corruption_variants", "cross_dataset_variants", "heatmap_corruption",
                      "heatmap_corruption_variants", "roc", "histograms", "risk_coverage",
-                     "reliability", "ranks", "cost_quality", "training")
+                     "reliability", "ranks", "cost_quality", "pareto", "training")
     }  # fmt: skip
     for name in names:
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -1,11 +1,14 @@
 """Figures of thresholds, calibration, refusals: what they are given to draw."""
 
+import msgspec
 import pytest
 
 from bench.report.frames import result_groups
 from bench.report.plots import Material, operating, recalibrated, refused
 from bench.report.scenarios import quantities
 from bench.report.style import look, palette, saved
+from bench.report.web.page import board_data
+from bench.report.web.page_data import measured
 from bench.store.curves import CurveFile, ScoreCurves, ViewRisk
 from bench.store.records import Headline, Record, Row
 
@@ -60,6 +63,17 @@ def test_a_mean_over_views_has_no_interval_and_a_single_view_has_its_own(group):
     test, corruption = quantities(group, "operating")
     assert test.printed == ["4.0 ± 0.0 [2.0, 8.0]"] * 2
     assert corruption.printed == ["20.0 ± 0.0"] * 2
+
+
+def test_the_page_shows_alarms_by_the_score_that_ranks(group):
+    rows = [Row("clean", 100, {"flagged_5": 0.9}, "vote_entropy", 0.0, "clean")]
+    more = [
+        msgspec.structs.replace(r, rows=(*r.rows, *rows), score="vote_entropy")
+        for r in group.records
+    ]
+    (found,) = result_groups(more)
+    assert measured(found, "operating", SCORE)["mean"][0] == [40, 40]
+    assert board_data(found)["measured"]["operating"]["mean"][0] == [40, 40]
 
 
 def curves(method: str, **more) -> CurveFile:

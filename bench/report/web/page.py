@@ -73,7 +73,8 @@ def board_data(
         "fixed": fixed(table, group.methods),
         "left_out": left_out(group),
         "measured": {
-            name: measured(group, name) for name in group.scenarios if name not in detecting
+            name: measured(group, name, score)
+            for name in group.scenarios if name not in detecting
         },
         "files": _files(group, linked),
     }  # fmt: skip

@@ -217,13 +217,14 @@ def _partial(
     return found
 
 
-def measured(group: ResultGroup, scenario: str) -> Sheet:
+def measured(group: ResultGroup, scenario: str, score: str) -> Sheet:
     """The sheet of a scenario that detects nothing: its columns are quantities of its views.
 
+    Metrics that belong to a score are by ``score``, as in the scenario's own table.
     ``low`` and ``high`` are, column by column, the mean ends of the intervals, or null.
     """
     columns, parts, ends = [], [], []
-    for quantity in quantities(group, scenario, OWN):
+    for quantity in quantities(group, scenario, score):
         spec = quantity.spec
         place = [quantity.view, 0.0, spec.name, quantity.n]
         columns.append([*place, quantity.label, spec.better, spec.digits])
