@@ -47,6 +47,13 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
               help="Fits to run side by side. From 2 on, a method that ends or crashes its process "
                    "fails alone; with 1 it ends the run.")  # fmt: skip
+@click.option(
+    "--cluster",
+    default=None,
+    metavar="ADDRESS|local:N",
+    callback=options.cluster,
+    help="Run the fits on the workers of a Dask cluster, or on N of this machine.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=None, metavar="N",
               help="Most inputs a view: the parameter `cap` of every scenario.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")

@@ -28,7 +28,8 @@ def resolve(name: str) -> torch.device:
 
 def describe(device: torch.device) -> str:
     """Return a device as rows name it: a GPU by its model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    here = device.type == "cuda" and torch.cuda.is_available()  # or on a cluster's workers alone
+    return torch.cuda.get_device_name(device) if here else device.type
 
 
 def precision(method: Method, device: torch.device) -> str:

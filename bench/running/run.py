@@ -24,7 +24,7 @@ from bench.fitting.device import describe, environment
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.metrics import registry
-from bench.running import curves
+from bench.running import cluster, curves
 from bench.running.plan import Job
 from bench.running.workers import side_by_side
 from bench.scenarios.base import Scenario, Views, unavailable
@@ -46,6 +46,7 @@ class Settings:
     device: torch.device
     jobs: int = 1
     force: bool = False
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _read_code(jobs: Sequence[Job]) -> None:
 
 
 def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Done]:
-    if settings.jobs == 1:
+    if settings.jobs == 1 and settings.cluster is None:
         return (run_job(job, settings, console) for job in jobs)
 
     def died(job: Job) -> Done:
@@ -118,8 +119,15 @@ def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator
         )
         return run_job(job, settings, console, problem=Outcome.failed(error))
 
-    work = partial(_in_worker, settings=settings)
-    return side_by_side(jobs, work, died=died, workers=settings.jobs)
+    results = settings.results.absolute()
+    work = partial(_in_worker, settings=replace(settings, results=results))
+    if settings.cluster is None:
+        return side_by_side(jobs, work, died=died, workers=settings.jobs)
+    modules = {name for job in jobs for name in _all_modules(job)}
+    given = cluster.orders(modules, settings.device)
+    return cluster.on_cluster(
+        jobs, work, died=died, words=settings.cluster, given=given, results=results
+    )
 
 
 def _in_worker(job: Job, settings: Settings) -> Done:

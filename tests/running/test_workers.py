@@ -102,11 +102,12 @@ def alive(marker: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path, number):
+@pytest.mark.parametrize("words", [("--jobs", "2"), ("--cluster", "local:2")], ids=" ".join)
+def test_workers_end_with_their_parent(tmp_path, number, words):
     marker = tmp_path / "marker"
     body = f"while True: Path({str(marker)!r}).write_text(str(time.time())); time.sleep(0.05)"
     write_method(tmp_path / "p", "goes_on", body)
-    process = start("goes_on,chance", tmp_path / "r", tmp_path / "p", "--jobs", "2")
+    process = start("goes_on,chance", tmp_path / "r", tmp_path / "p", *words)
     while not marker.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
