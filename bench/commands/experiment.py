@@ -41,7 +41,7 @@ class Experiment:
     preset: str = presets.DEFAULT
     device: str = "auto"
     limit: int | None = None
-    jobs: int = 1
+    jobs: int | None = None
     cluster: str | None = None
     force: bool = False
     score: str = RANKED_BY

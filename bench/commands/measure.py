@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import bench.running.run as running
+from bench.commands.estimate import must_have_memory
 from bench.commands.experiment import Experiment, read, store
 from bench.commands.results import Results
 from bench.fitting.console import Console
@@ -41,7 +42,7 @@ def run(
         preset: smoke, laptop (default) or paper.
         device: auto (default), cpu, cuda, cuda:1 … or mps.
         limit: most inputs a view.
-        jobs: fits side by side; a script that asks for more than one needs a main guard.
+        jobs: fits side by side, 1 by default; a script that asks for more needs a main guard.
         cluster: workers to run on instead: local:N, or the address of a Dask scheduler.
         force: fit and measure again even if nothing changed.
         results: folder of records and cache; "results" by default.
@@ -86,7 +87,7 @@ def settings_of(experiment: Experiment) -> Settings:
     return Settings(
         experiment.results, experiment.preset,
         torch.device(experiment.device) if named else resolve(experiment.device),
-        experiment.jobs, experiment.force, experiment.cluster,
+        experiment.jobs or 1, experiment.force, experiment.cluster,
     )  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def carry_out(
         BenchError: something would stop every job.
     """
     remarks = running.prepare(jobs, settings)
+    must_have_memory(jobs, settings, console)
     if experiment is not None:
         experiment.keep()
     begin(remarks)

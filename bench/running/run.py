@@ -6,7 +6,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from bench.fitting.device import describe, environment
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.metrics import registry
-from bench.running import cluster, curves
+from bench.running import cluster, curves, memory
 from bench.running.plan import Job
 from bench.running.workers import side_by_side
 from bench.scenarios.base import Scenario, Views, unavailable
@@ -44,7 +44,7 @@ class Settings:
     results: Path
     preset: str
     device: torch.device
-    jobs: int = 1
+    jobs: int = field(default=1, compare=False)  # a fitter is the same whatever their number
     force: bool = False
     cluster: str | None = None
 
@@ -290,6 +290,7 @@ def _about(
 ) -> dict[str, Any]:
     fitted = None if failed else evaluator.fitted()
     log = None if fitted is None else fitted.method.log
+    peak = memory.peak()
     return {
         "method": job.label,
         "dataset": job.data.label,
@@ -311,6 +312,7 @@ def _about(
         "device": describe(settings.device),
         **environment(job.method, settings.device),
         "threads": torch.get_num_threads(),
+        "peak_memory": None if peak is None else round(peak, 1),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__.split("+")[0],
