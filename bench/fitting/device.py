@@ -32,6 +32,14 @@ def describe(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if here else device.type
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch raised this because a device, or the machine, has too little memory."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in said for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
 def precision(method: Method, device: torch.device) -> str:
     """Return the type of matrix products in training: "float32", "bfloat16", or "" for no network.
 
