@@ -111,14 +111,11 @@ def side_by_side(
     threads = torch.get_num_threads()
     if asked.jobs or asked.cluster or settings.device.type != "cpu" or threads == 1:
         return settings
-    to_fit = []
-    for job in jobs:
-        fitter = fitter_for(job, settings, console)
-        if not fits_on_one_thread(fitter, job.method, job.seed):
-            return settings
-        if settings.force or not fitter.is_cached(job.method, job.seed):
-            to_fit.append((job.data.label, job.label, ""))
-    if len(to_fit) < 2:
+    try:
+        to_fit = _to_fit(jobs, settings, console)
+    except Exception:  # a job that cannot be looked at fails when it is run, with its reason
+        return settings
+    if to_fit is None or len(to_fit) < 2:
         return settings
     known = timings(settings)
     if sum(known.get(place, 0.0) for place in to_fit) < WORTH:
@@ -127,36 +124,51 @@ def side_by_side(
     return replace(settings, jobs=max(1, min(threads, len(to_fit), room)))
 
 
+def _to_fit(jobs: Sequence[Job], settings: Settings, console: Console) -> list[Place] | None:
+    """Return what is to be fitted, or None where a fit uses more than one thread."""
+    places = []
+    for job in jobs:
+        fitter = fitter_for(job, settings, console)
+        if not fits_on_one_thread(fitter, job.method, job.seed):
+            return None
+        if settings.force or not fitter.is_cached(job.method, job.seed):
+            places.append((job.data.label, job.label, ""))
+    return places
+
+
 def must_have_memory(jobs: Sequence[Job], settings: Settings, console: Console) -> None:
     """Check that the machine has the memory that is needed at the least; call it with data read.
 
-    That is what this process holds once for each further worker, or what a process held when the
-    same was measured here before; and the probabilities (N, S, T, K) of the test part.
+    That is for each worker what this process holds, or what one held when the same was measured
+    here before; and the probabilities (N, S, T, K) of the test part. Workers elsewhere are not
+    asked.
 
     Raises:
         UsageError: it has not; the message says how much is needed and free.
     """
-    free, workers_ = memory.free(), _processes(settings, len(jobs))
-    for job in jobs:
+    free, workers = memory.free(), _processes(settings, len(jobs))
+    for job in jobs if workers else ():
         if (needed := _of_answers(job, settings, console, free)) > free:
             raise UsageError(
                 f"{job.label} needs {_size(needed)} for its answers to the test part of "
                 f"{job.data.label}, and {_size(free)} are free; ask for fewer samples"
             )
-    if workers_ > 1 and (needed := workers_ * _of_a_worker(jobs, settings)) > free:
+    if workers > 1 and (needed := workers * _of_a_worker(jobs, settings)) > free:
         raise UsageError(
-            f"{workers_} workers need {_size(needed)}, and {_size(free)} are free; ask for fewer "
+            f"{workers} workers need {_size(needed)}, and {_size(free)} are free; ask for fewer "
             "with --jobs or --cluster local:N"
         )
 
 
 def memory_words(jobs: Sequence[Job], settings: Settings) -> str:
     """Return one line: how much memory a run takes by earlier ones, and how much is free."""
-    free, workers_ = _size(memory.free()), _processes(settings, len(jobs))
+    free, workers = _size(memory.free()), _processes(settings, len(jobs))
     if (one := _recorded(jobs, settings)) is None:
         return f"memory unknown, never recorded here; {free} are free"
-    shared = f" for {counted(workers_, 'worker')}" if workers_ > 1 else ""
-    return f"about {_size(one * workers_)} of memory{shared}; {free} are free"
+    if workers == 0:
+        return f"about {_size(one)} of memory for each worker"
+    shared = f" for {counted(workers, 'worker')}" if workers > 1 else ""
+    return f"about {_size(one * workers)} of memory{shared}; {free} are free"
 
 
 def _processes(settings: Settings, jobs: int) -> int:
@@ -171,14 +183,17 @@ def _of_a_worker(jobs: Sequence[Job], settings: Settings) -> float:
 
 
 def _recorded(jobs: Sequence[Job], settings: Settings) -> float | None:
-    """Return the most MB that a process held while one of these methods was measured here."""
-    wanted = {(job.data.label, job.label, settings.preset) for job in jobs}
-    found = [
-        record.peak_memory
-        for record in _records(settings.results / "rows")
-        if (record.dataset, record.method, record.preset) in wanted and record.peak_memory
-    ]
-    return max(found, default=None)
+    """Return the MB that a process held while the largest of these methods was measured here.
+
+    Of a method's records the least counts: a process may have held more before it came to it.
+    """
+    wanted = {(job.data.label, job.label) for job in jobs}
+    peaks: dict[tuple[str, str], float] = {}
+    for record in _records(settings.results / "rows"):
+        place, peak = (record.dataset, record.method), record.peak_memory
+        if peak and place in wanted and record.preset == settings.preset:
+            peaks[place] = min(peak, peaks.get(place, peak))
+    return max(peaks.values(), default=None)
 
 
 def _of_answers(job: Job, settings: Settings, console: Console, free: float) -> float:

@@ -11,6 +11,7 @@ import bench.running.run as running
 from bench.commands.estimate import must_have_memory
 from bench.commands.experiment import Experiment, read, store
 from bench.commands.results import Results
+from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.device import resolve
 from bench.running.cluster import is_address
@@ -81,7 +82,14 @@ def settings_of(experiment: Experiment) -> Settings:
     """Return how an experiment is run.
 
     A device that is named for a cluster elsewhere need not be here: its workers look for it.
+
+    Raises:
+        UsageError: the device is not usable, or both a cluster and a number of jobs are asked for.
     """
+    if experiment.cluster and experiment.jobs:
+        raise UsageError(
+            "--jobs and --cluster say both how many fits run at once; a cluster has its workers"
+        )
     elsewhere = experiment.cluster is not None and is_address(experiment.cluster)
     named = elsewhere and experiment.device != "auto"
     return Settings(

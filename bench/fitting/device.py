@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import get_args
 
 import torch
@@ -30,6 +32,17 @@ def describe(device: torch.device) -> str:
     """Return a device as rows name it: a GPU by its model."""
     here = device.type == "cuda" and torch.cuda.is_available()  # or on a cluster's workers alone
     return torch.cuda.get_device_name(device) if here else device.type
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Use ``count`` CPU threads in the block, or as many as before for None."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

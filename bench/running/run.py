@@ -20,7 +20,7 @@ from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
 from bench.errors import CodeChangedError, MethodError, UsageError, WriteError
 from bench.fitting.console import Console
-from bench.fitting.device import describe, environment
+from bench.fitting.device import describe, environment, threads
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.metrics import registry
@@ -47,6 +47,8 @@ class Settings:
     jobs: int = field(default=1, compare=False)  # a fitter is the same whatever their number
     force: bool = False
     cluster: str | None = None
+    # Decompositions in scores round differently with another number of threads than the run's own.
+    score_threads: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator
         return run_job(job, settings, console, problem=Outcome.failed(error))
 
     results = settings.results.absolute()
-    work = partial(_in_worker, settings=replace(settings, results=results))
+    here = replace(settings, results=results, score_threads=torch.get_num_threads())
+    work = partial(_in_worker, settings=here)
     if settings.cluster is None:
         return side_by_side(jobs, work, died=died, workers=settings.jobs)
     modules = {name for job in jobs for name in _all_modules(job)}
@@ -171,7 +174,9 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
         problem = _fit(evaluator)
     for scenario in stale:
         start = time.perf_counter()
-        outcome = _for_others(problem or _attempt(scenario, evaluator, plans[scenario]), job.data)
+        outcome = _for_others(
+            problem or _attempt(scenario, evaluator, plans[scenario], settings), job.data
+        )
         about = _about(
             job, evaluator, scenario, keys[scenario], settings, failed=problem is not None
         )
@@ -233,16 +238,17 @@ def _fit(evaluator: Evaluator) -> Outcome | None:
     return None
 
 
-def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views) -> Outcome:
+def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views, settings: Settings) -> Outcome:
     console = evaluator.fitter.console
     total = len(views.found) + 1
     try:
         with console.predicting(f"{evaluator.label} {scenario.name}", total) as count:
             for view, _ in zip([evaluator.clean, *views.found], count, strict=True):
                 evaluator.predict(view)
-        measured = tuple(scenario.measure(evaluator, views.found))
-        by_score = any(row.score in all_scores() for row in measured)
-        left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
+        with threads(settings.score_threads):
+            measured = tuple(scenario.measure(evaluator, views.found))
+            by_score = any(row.score in all_scores() for row in measured)
+            left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
     except (KeyboardInterrupt, WriteError):
         raise
     except BaseException as error:  # whatever a method or scenario does is a result with a reason
@@ -272,7 +278,8 @@ def _keep_curves(
         return
     try:
         if all(evaluator.has_predicted(view) for view in [evaluator.clean, *views]):
-            curves.save(path, evaluator, scenario, views, key)
+            with threads(settings.score_threads):
+                curves.save(path, evaluator, scenario, views, key)
     except WriteError:
         raise
     except Exception as error:  # the rows are there: a curve less is no reason to stop
