@@ -7,6 +7,7 @@ busy machine would fail it.
 
 import sys
 import time
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -50,7 +51,9 @@ def main() -> None:
     x = torch.randint(256, (INPUTS, *TASK.shape), dtype=torch.uint8)
     y = torch.randint(10, (INPUTS, 1))
     method = Standard(epochs=3, min_updates=0)
-    ours = method.fit_net(Split(x, y, TASK, "random"), seed=0).epoch_seconds or float("nan")
+    part = Split(x, y, TASK, "random")
+    fitted = method.fit_net(part, replace(part, x=x[:1000], y=y[:1000]), seed=0)
+    ours = fitted.log.epoch_seconds if fitted.log else float("nan")
     plain = plain_epoch(method.build(TASK), Pictures(x, y), method.batch)
     sys.stdout.write(f"plain {plain:.2f} s, ours {ours:.2f} s, ratio {plain / ours:.1f}\n")
 

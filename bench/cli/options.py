@@ -35,6 +35,11 @@ def device(context: click.Context, option: click.Parameter, text: str) -> str:
     return experiment.device("--device", text)
 
 
+def cluster(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Return the words for a cluster."""
+    return None if text is None else experiment.cluster("--cluster", text)
+
+
 def folders(context: click.Context, option: click.Parameter, text: str) -> list[Path]:
     """Read results folders separated by commas; a comma may also be part of a folder's name."""
     parts = [text] if Path(text).exists() else [part for part in text.split(",") if part.strip()]

@@ -44,9 +44,17 @@ if TYPE_CHECKING:
 @SEEDS
 @PRESET
 @DEVICE
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Fits to run side by side. From 2 on, a method that ends or crashes its process "
-                   "fails alone; with 1 it ends the run.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=None,
+              help="Fits to run side by side [default: 1, or a fit a core where each uses one "
+                   "alone]. From 2 on, a method that ends or crashes its process fails alone; "
+                   "with 1 it ends the run.")  # fmt: skip
+@click.option(
+    "--cluster",
+    default=None,
+    metavar="ADDRESS|local:N",
+    callback=options.cluster,
+    help="Run the fits on the workers of a Dask cluster, or on N of this machine.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=None, metavar="N",
               help="Most inputs a view: the parameter `cap` of every scenario.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Fit and measure again even if nothing changed.")
@@ -92,11 +100,14 @@ def _run(jobs: list[Job], settings: Settings, asked: Experiment, *, quiet: bool)
 
     start = time.perf_counter()
     with Console(quiet=quiet) as console:
+        settings = estimate.side_by_side(asked, jobs, settings, console)
+        beside = f", {settings.jobs} fits side by side" if settings.jobs > 1 else ""
 
         def begin(remarks: list[str]) -> None:
             console.say(
                 f"{estimate.overview(jobs)} · preset {settings.preset} · "
-                f"{describe(settings.device)}, {get_num_threads()} threads · {settings.results}/"
+                f"{describe(settings.device)}, {get_num_threads()} threads{beside} · "
+                f"{settings.results}/"
             )
             for line in [*_remarks(jobs, asked), *remarks]:
                 console.say(line)
@@ -141,7 +152,9 @@ def _remarks(jobs: list[Job], asked: Experiment) -> list[str]:
 
 def _show_plan(jobs: list[Job], settings: Settings, asked: Experiment) -> None:
     from bench.commands import estimate
+    from bench.fitting.console import Console
 
+    settings = estimate.side_by_side(asked, jobs, settings, Console(quiet=True))
     for line in [*estimate.plan_lines(jobs, settings), *_remarks(jobs, asked)]:
         click.echo(line)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OUTLIERS = "BENCH_OUTLIERS"  # as `bench.datasets.outlier_folder` reads it; importing that is slow
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
+CLUSTERS = r"local:[1-9]\d{0,3}|\w+://\S+|(?!local:)[\w.-]+:\d+"
 RUNS = "runs"  # folder of the files of runs, in a results folder
 MOST_SEEDS = 10_000
 
@@ -40,7 +41,8 @@ class Experiment:
     preset: str = presets.DEFAULT
     device: str = "auto"
     limit: int | None = None
-    jobs: int = 1
+    jobs: int | None = None
+    cluster: str | None = None
     force: bool = False
     score: str = RANKED_BY
     results: Path = Path("results")
@@ -197,6 +199,16 @@ def device(name: str, value: Any) -> str:
     raise UsageError(f"{name} takes auto, cpu, cuda, cuda:1 … or mps, not {_shown(value)}{hint}")
 
 
+def cluster(name: str, value: Any) -> str:
+    """Return the words for a cluster: ``local:N``, or the address of a scheduler."""
+    if isinstance(value, str) and re.fullmatch(CLUSTERS, value):
+        return value
+    raise UsageError(
+        f"{name} takes local:N, or the address of a Dask scheduler such as tcp://node1:8786, "
+        f"not {_shown(value)}"
+    )
+
+
 def _words(name: str, value: Any) -> str:
     if _is_list(value) and all(isinstance(word, str) for word in value):
         return ",".join(value)
@@ -246,6 +258,7 @@ def _shown(value: Any) -> str:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "methods": _words, "datasets": _words, "scenarios": _words, "seeds": seeds,
-    "preset": _preset, "device": device, "limit": _count, "jobs": _count, "force": _flag,
+    "preset": _preset, "device": device, "limit": _count, "jobs": _count,
+    "cluster": cluster, "force": _flag,
     "score": _text, "results": _path, "data": _path, "outliers": _texts, "plugins": _texts,
 }  # fmt: skip

@@ -23,7 +23,7 @@ RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",
     "params", "scenario_params", "answer", "headline", "detects", "key", "fit_seconds",
     "measure_seconds", "updates", "examples_seen", "precision", "cpu_capability",
-    "threads", "commit", "time",
+    "threads", "peak_memory", "commit", "time",
 ]  # fmt: skip
 VIEW = ["view", "group", "family", "severity", "n", "score"]
 WRITE: dict[str, Callable[[pd.DataFrame, Path], None]] = {

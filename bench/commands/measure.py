@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 import bench.running.run as running
+from bench.commands.estimate import must_have_memory
 from bench.commands.experiment import Experiment, read, store
 from bench.commands.results import Results
+from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.device import resolve
+from bench.running.cluster import is_address
 from bench.running.plan import Job, make_plan
 from bench.running.run import Done, Settings
 
@@ -20,9 +25,9 @@ def run(
     file: str | Path | None = None, *, methods: Words | None = None, datasets: Words | None = None,
     scenarios: Words | None = None, seeds: int | str | Sequence[int] | None = None,
     preset: str | None = None, device: str | None = None, limit: int | None = None,
-    jobs: int | None = None, force: bool | None = None, results: str | Path | None = None,
-    data: str | Path | None = None, outliers: Words | None = None, plugins: Words | None = None,
-    quiet: bool = True,
+    jobs: int | None = None, cluster: str | None = None, force: bool | None = None,
+    results: str | Path | None = None, data: str | Path | None = None,
+    outliers: Words | None = None, plugins: Words | None = None, quiet: bool = True,
 ) -> Results:  # fmt: skip
     """Return the results of methods on data sets under scenarios, measured where they are not yet.
 
@@ -38,7 +43,8 @@ def run(
         preset: smoke, laptop (default) or paper.
         device: auto (default), cpu, cuda, cuda:1 … or mps.
         limit: most inputs a view.
-        jobs: fits side by side; a script that asks for more than one needs a main guard.
+        jobs: fits side by side, 1 by default; a script that asks for more needs a main guard.
+        cluster: workers to run on instead: local:N, or the address of a Dask scheduler.
         force: fit and measure again even if nothing changed.
         results: folder of records and cache; "results" by default.
         data: folder with data sets.
@@ -73,10 +79,23 @@ def plan(experiment: Experiment) -> tuple[list[Job], Settings]:
 
 
 def settings_of(experiment: Experiment) -> Settings:
-    """Return how an experiment is run."""
+    """Return how an experiment is run.
+
+    A device that is named for a cluster elsewhere need not be here: its workers look for it.
+
+    Raises:
+        UsageError: the device is not usable, or both a cluster and a number of jobs are asked for.
+    """
+    if experiment.cluster and experiment.jobs:
+        raise UsageError(
+            "--jobs and --cluster say both how many fits run at once; a cluster has its workers"
+        )
+    elsewhere = experiment.cluster is not None and is_address(experiment.cluster)
+    named = elsewhere and experiment.device != "auto"
     return Settings(
-        experiment.results, experiment.preset, resolve(experiment.device), experiment.jobs,
-        experiment.force,
+        experiment.results, experiment.preset,
+        torch.device(experiment.device) if named else resolve(experiment.device),
+        experiment.jobs or 1, experiment.force, experiment.cluster,
     )  # fmt: skip
 
 
@@ -97,6 +116,7 @@ def carry_out(
         BenchError: something would stop every job.
     """
     remarks = running.prepare(jobs, settings)
+    must_have_memory(jobs, settings, console)
     if experiment is not None:
         experiment.keep()
     begin(remarks)

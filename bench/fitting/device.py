@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import get_args
 
 import torch
@@ -28,7 +30,27 @@ def resolve(name: str) -> torch.device:
 
 def describe(device: torch.device) -> str:
     """Return a device as rows name it: a GPU by its model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    here = device.type == "cuda" and torch.cuda.is_available()  # or on a cluster's workers alone
+    return torch.cuda.get_device_name(device) if here else device.type
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Use ``count`` CPU threads in the block, or as many as before for None."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch raised this because a device, or the machine, has too little memory."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in said for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
 
 
 def precision(method: Method, device: torch.device) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from bench.datasets.base import Dataset, Split, View, derive_seed
 from bench.datasets.named import Value
 from bench.errors import MethodError
+from bench.fitting.device import is_out_of_memory
 from bench.fitting.fits import Fitted, Fitter
-from bench.fitting.prediction import Prediction, check, run_network
+from bench.fitting.prediction import BATCH, Prediction, check, run_network
 from bench.fitting.training_evidence import TrainingEvidence, prediction_key
 from bench.methods.base import Method, Prerequisite
 from bench.store.cache import Cache, Key
@@ -25,6 +28,7 @@ class Evaluator:
         self.seed = seed
         self.fitter = fitter
         self._predictions: dict[str, Prediction] = {}
+        self._batch = BATCH
         self.training = TrainingEvidence(label, method, seed, fitter)
 
     @property
@@ -119,13 +123,33 @@ class Evaluator:
         return made
 
     def _run(self, view: View) -> Prediction:
-        method, seed = self.fitted().method, self.prediction_seed
-        made = run_network(method, view.load(), seed=seed, device=self.fitter.device)
+        made = None
+        while made is None:
+            made = self._passed(view)
         try:
             check(made, view.n, self.fitter.splits.test.task)
         except ValueError as error:
             raise MethodError(f"{self.label} gave {error} on view {view.name}") from error
         return replace(made, fit_score=self.training.fit_score)
+
+    def _passed(self, view: View) -> Prediction | None:
+        """Return one pass over a view, or None where memory was too small and batches are halved.
+
+        No number depends on the size of batches; see `Method.predict_proba`.
+        """
+        method, seed, device = self.fitted().method, self.prediction_seed, self.fitter.device
+        try:
+            return run_network(method, view.load(), seed=seed, device=device, batch=self._batch)
+        except RuntimeError as error:
+            if self._batch == 1 or not is_out_of_memory(error):
+                raise
+        self._batch //= 2  # outside of `except`: its traceback holds the tensors of the pass
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.fitter.console.say(
+            f"{self.label}: out of memory on view {view.name}; again in batches of {self._batch}"
+        )
+        return None
 
     def _key(self, view: View) -> Key:
         return prediction_key(self.fitter, self.method, self.seed, view.fingerprint)

@@ -6,7 +6,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
 from bench.errors import CodeChangedError, MethodError, UsageError, WriteError
 from bench.fitting.console import Console
-from bench.fitting.device import describe, environment
+from bench.fitting.device import describe, environment, threads
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.metrics import registry
-from bench.running import curves
+from bench.running import cluster, curves, memory
 from bench.running.plan import Job
 from bench.running.workers import side_by_side
 from bench.scenarios.base import Scenario, Views, unavailable
@@ -44,8 +44,11 @@ class Settings:
     results: Path
     preset: str
     device: torch.device
-    jobs: int = 1
+    jobs: int = field(default=1, compare=False)  # a fitter is the same whatever their number
     force: bool = False
+    cluster: str | None = None
+    # Decompositions in scores round differently with another number of threads than the run's own.
+    score_threads: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def _read_code(jobs: Sequence[Job]) -> None:
 
 
 def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator[Done]:
-    if settings.jobs == 1:
+    if settings.jobs == 1 and settings.cluster is None:
         return (run_job(job, settings, console) for job in jobs)
 
     def died(job: Job) -> Done:
@@ -118,8 +121,16 @@ def _each(jobs: Sequence[Job], settings: Settings, console: Console) -> Iterator
         )
         return run_job(job, settings, console, problem=Outcome.failed(error))
 
-    work = partial(_in_worker, settings=settings)
-    return side_by_side(jobs, work, died=died, workers=settings.jobs)
+    results = settings.results.absolute()
+    here = replace(settings, results=results, score_threads=torch.get_num_threads())
+    work = partial(_in_worker, settings=here)
+    if settings.cluster is None:
+        return side_by_side(jobs, work, died=died, workers=settings.jobs)
+    modules = {name for job in jobs for name in _all_modules(job)}
+    given = cluster.orders(modules, settings.device)
+    return cluster.on_cluster(
+        jobs, work, died=died, words=settings.cluster, given=given, results=results
+    )
 
 
 def _in_worker(job: Job, settings: Settings) -> Done:
@@ -163,7 +174,9 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
         problem = _fit(evaluator)
     for scenario in stale:
         start = time.perf_counter()
-        outcome = _for_others(problem or _attempt(scenario, evaluator, plans[scenario]), job.data)
+        outcome = _for_others(
+            problem or _attempt(scenario, evaluator, plans[scenario], settings), job.data
+        )
         about = _about(
             job, evaluator, scenario, keys[scenario], settings, failed=problem is not None
         )
@@ -225,16 +238,17 @@ def _fit(evaluator: Evaluator) -> Outcome | None:
     return None
 
 
-def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views) -> Outcome:
+def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views, settings: Settings) -> Outcome:
     console = evaluator.fitter.console
     total = len(views.found) + 1
     try:
         with console.predicting(f"{evaluator.label} {scenario.name}", total) as count:
             for view, _ in zip([evaluator.clean, *views.found], count, strict=True):
                 evaluator.predict(view)
-        measured = tuple(scenario.measure(evaluator, views.found))
-        by_score = any(row.score in all_scores() for row in measured)
-        left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
+        with threads(settings.score_threads):
+            measured = tuple(scenario.measure(evaluator, views.found))
+            by_score = any(row.score in all_scores() for row in measured)
+            left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
     except (KeyboardInterrupt, WriteError):
         raise
     except BaseException as error:  # whatever a method or scenario does is a result with a reason
@@ -264,7 +278,8 @@ def _keep_curves(
         return
     try:
         if all(evaluator.has_predicted(view) for view in [evaluator.clean, *views]):
-            curves.save(path, evaluator, scenario, views, key)
+            with threads(settings.score_threads):
+                curves.save(path, evaluator, scenario, views, key)
     except WriteError:
         raise
     except Exception as error:  # the rows are there: a curve less is no reason to stop
@@ -282,6 +297,7 @@ def _about(
 ) -> dict[str, Any]:
     fitted = None if failed else evaluator.fitted()
     log = None if fitted is None else fitted.method.log
+    peak = memory.peak()
     return {
         "method": job.label,
         "dataset": job.data.label,
@@ -303,6 +319,7 @@ def _about(
         "device": describe(settings.device),
         **environment(job.method, settings.device),
         "threads": torch.get_num_threads(),
+        "peak_memory": None if peak is None else round(peak, 1),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__.split("+")[0],

@@ -154,6 +154,7 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     precision: Label = ""
     cpu_capability: Label = ""
     threads: Count | None = None
+    peak_memory: Annotated[float, Meta(ge=0, le=1e12)] | None = None
     versions: dict[Name, Label] = {}
     commit: Label = ""
     time: Label = ""

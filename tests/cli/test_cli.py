@@ -478,7 +478,7 @@ def test_a_dry_run_counts_fits_and_measuring_by_what_they_took(tmp_path, monkeyp
     assert output.count("fit 5 min") == 2
     assert output.count("measure 30 s") == 2
     assert "2 jobs: about 11 min of work (fits 10 min, measuring 60 s)" in output
-    assert "unknown" not in output
+    assert "time unknown" not in output
 
 
 def test_a_dry_run_leaves_out_what_is_there(results):

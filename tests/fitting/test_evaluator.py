@@ -66,6 +66,45 @@ def test_one_pass_leaves_probabilities_logits_and_features(fitter, monkeypatch):
     assert torch.equal(again.features, first.features)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"),
+     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
+)  # fmt: skip
+def test_a_pass_that_runs_out_of_memory_is_made_in_smaller_batches(fitter, monkeypatch, error):
+    evaluator = Evaluator("standard", Standard(**NET), 0, fitter)
+    whole, sizes = evaluator.predict(evaluator.clean), []
+    original = Standard.predict_proba
+
+    def predict_proba(self, x):
+        sizes.append(len(x))
+        if len(x) > 100:
+            raise error
+        return original(self, x)
+
+    monkeypatch.setattr(Standard, "predict_proba", predict_proba)
+    monkeypatch.setattr(fitter, "force", True)
+    again = Evaluator("standard", Standard(**NET), 0, fitter)
+    made = again.predict(again.clean)
+    assert torch.equal(made.probs, whole.probs)
+    n = len(again.test)
+    assert sizes[:4] == [min(n, 500), 250, 125, 62]
+    assert "standard: out of memory on view clean; again in batches of 62" in fitter.console.notes
+    sizes.clear()
+    again.predict(replace(again.clean, fingerprint="other"))
+    assert sizes[0] == 62  # the next view begins with what was found
+
+
+def test_a_pass_that_has_no_memory_for_one_input_fails_with_the_reason(fitter, monkeypatch):
+    def predict_proba(self, x):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Standard, "predict_proba", predict_proba)
+    evaluator = Evaluator("standard", Standard(**NET), 0, fitter)
+    with pytest.raises(torch.OutOfMemoryError):
+        evaluator.predict(evaluator.clean)
+
+
 def test_a_method_without_a_network_has_no_features(fitter):
     evaluator = Evaluator("chance", Chance(), 0, fitter)
     said = evaluator.predict(evaluator.clean)

@@ -86,6 +86,27 @@ def test_a_worker_that_dies_fails_its_job_and_the_others_go_on(tmp_path, death):
     assert f"the process that ran {death} died" in json.loads(path.read_text())["reason"]
 
 
+def test_scores_are_computed_with_the_threads_of_the_run_whatever_the_worker_has(tmp_path):
+    (job,) = make_plan(
+        methods_="chance", datasets_="digits", scenarios="clean", seeds=[0], preset="smoke",
+        store=Store.from_environment(),
+    )  # fmt: skip
+    seen, before = [], torch.get_num_threads()
+    scenario = job.scenarios[0]
+    measure = scenario.measure
+
+    def measured(*given):
+        seen.append(torch.get_num_threads())
+        return measure(*given)
+
+    scenario.measure = measured
+    settings = running.Settings(tmp_path, "smoke", torch.device("cpu"), score_threads=before + 1)
+    done = running.run_job(job, settings, running._quiet_console())
+    assert (done.failed, done.measured) == (0, 1)
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
 @pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_sys_exit_in_a_method_is_a_failure_and_not_the_end(tmp_path, jobs):
     write_method(tmp_path / "p", "leaves", "sys.exit(0)")
@@ -102,11 +123,12 @@ def alive(marker: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path, number):
+@pytest.mark.parametrize("words", [("--jobs", "2"), ("--cluster", "local:2")], ids=" ".join)
+def test_workers_end_with_their_parent(tmp_path, number, words):
     marker = tmp_path / "marker"
     body = f"while True: Path({str(marker)!r}).write_text(str(time.time())); time.sleep(0.05)"
     write_method(tmp_path / "p", "goes_on", body)
-    process = start("goes_on,chance", tmp_path / "r", tmp_path / "p", "--jobs", "2")
+    process = start("goes_on,chance", tmp_path / "r", tmp_path / "p", *words)
     while not marker.exists():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
