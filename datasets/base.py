@@ -64,6 +64,18 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
+class Harmless(NamedTuple):
+    """Changes of an input that leave its labels as they are.
+
+    Args:
+        shift: the most pixels that it may be moved, in either direction.
+        flip: whether left and right may be exchanged.
+    """
+
+    shift: int = 0
+    flip: bool = False
+
+
 @dataclass(frozen=True)
 class Task:
     """The prediction problem: T targets of K classes each, from inputs of shape (C, H, W)."""
@@ -71,6 +83,7 @@ class Task:
     shape: tuple[int, int, int]
     targets: tuple[str, ...]
     classes: tuple[str, ...]
+    harmless: Harmless = Harmless()
 
 
 class Raw(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import Dataset, Raw, SplitName, Task, as_bytes
+from .base import Dataset, Harmless, Raw, SplitName, Task, as_bytes
 from .errors import DataError
 from .images import grey, in_chunks, pad, resize
 from .outliers import Outliers
@@ -100,7 +100,7 @@ class Mnist(Idx):
     source = "LeCun, Cortes and Burges, The MNIST database of handwritten digits (1998)"
     kind = "glyph"
     content = frozenset({"digit"})
-    task = Task((1, 32, 32), ("digit",), tuple("0123456789"))
+    task = Task((1, 32, 32), ("digit",), tuple("0123456789"), Harmless(shift=2))
     official = "MNIST"
 
 
@@ -126,6 +126,7 @@ class Fashion(Idx):
             "bag",
             "ankle boot",
         ),
+        Harmless(shift=2, flip=True),
     )
     official = "FashionMNIST"
 
