@@ -76,6 +76,9 @@ class Harmless(NamedTuple):
     flip: bool = False
 
 
+NO_CHANGE = Harmless()
+
+
 @dataclass(frozen=True)
 class Task:
     """The prediction problem: T targets of K classes each, from inputs of shape (C, H, W)."""
@@ -83,7 +86,7 @@ class Task:
     shape: tuple[int, int, int]
     targets: tuple[str, ...]
     classes: tuple[str, ...]
-    harmless: Harmless = Harmless()
+    harmless: Harmless = NO_CHANGE
 
 
 class Raw(NamedTuple):
@@ -206,6 +209,7 @@ class Source(Named, ABC):
     embedded: bool = False  # True: needs no file and no download
     needs_path: bool = False  # True: the user's own files, nothing without `path`
     fetched_unasked: bool = True  # False: `data download` fetches it, a run does not
+    met_unasked: bool = True  # False: outliers only where `cross_dataset:sources=` names it
     by_hand: str = ""  # how to get data that has no open download
     _store: Store | None = None
 

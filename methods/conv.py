@@ -124,9 +124,7 @@ class Stem(nn.Module):
     over patches 0.888, and one over patches 0.883.
     """
 
-    def __init__(
-        self, task: Task, channels: int, activation: Activation, layers: Layers
-    ) -> None:
+    def __init__(self, task: Task, channels: int, activation: Activation, layers: Layers) -> None:
         super().__init__()
         half = max(1, channels // 2)
         first, second = factors(patch(task))

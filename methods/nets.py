@@ -123,7 +123,7 @@ class Classifier(nn.Module):
         return self.classify(_last(self.steps(x)))
 
     def features(self, h: Tensor) -> Tensor:
-        """Return the input of the head, (n, width), from last activations (n, F) or (n, F, h, w)."""
+        """Return the head's input, (n, width), from last activations (n, F) or (n, F, h, w)."""
         return self.summary(h)
 
     def classify(self, h: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack,
 import torch
 from torch import Tensor, nn
 
-from bench.datasets.base import Harmless, Split, Task
+from bench.datasets.base import NO_CHANGE, Harmless, Split, Task
 
 from .augmentation import augmented
 from .backbones import BACKBONES, make_classifier
@@ -196,7 +196,9 @@ class DeepMethod(NeuralMethod[Net]):
         "smoke": {"blocks": 3, "width": 32, "channels": 8, "conv_min_updates": 20},
         "paper": {"channels": 64},
     }
-    minimum: ClassVar = {"blocks": 1, "width": 1, "channels": 1, "conv_min_updates": 0, "conv_lr_scale": 0}
+    minimum: ClassVar = {
+        "blocks": 1, "width": 1, "channels": 1, "conv_min_updates": 0, "conv_lr_scale": 0,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -243,7 +245,7 @@ class DeepMethod(NeuralMethod[Net]):
         loss: Callable[[Net, Batch], Tensor] | None = None,
     ) -> Self:
         of_batch, harmless = loss or self.loss, split.task.harmless
-        if self.augments() and harmless != Harmless():
+        if self.augments() and harmless != NO_CHANGE:
             changed = partial(_augmented_loss, of_batch, harmless)
             return super().fit_net(split, val, seed, changed)
         return super().fit_net(split, val, seed, of_batch)
