@@ -256,9 +256,7 @@ def read_idx(
 
 def _contents_md5(name: str, path: Path) -> str:
     with reading(name, path), gzip.open(path) as file:
-        digest = hashlib.file_digest(
-            cast(BinaryIO, file), lambda: hashlib.md5(usedforsecurity=False)
-        )
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest()
 
 

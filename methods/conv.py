@@ -52,9 +52,9 @@ class Nonlinearity(nn.Module):
 class Summary(nn.Module):
     """The last hidden layer: maps (n, F, h, w) to features (n, width), on which the head is linear.
 
-    It reads every place by itself. The mean over places forgets where a stroke was: on 20 480
-    inputs of Fashion-MNIST (validation part, 4 epochs) it gives an accuracy of 0.80, the map
-    flattened 0.88, this layer 0.89. Its features stay few enough for scores that compare inputs.
+    It reads every place by itself. The mean over places forgets where a stroke was: in the trials
+    of `Stem`, with stride 2, it gives an accuracy of 0.804, the map flattened 0.879, this layer
+    0.886. Its features stay few enough for scores that compare inputs.
     """
 
     def __init__(
@@ -119,22 +119,24 @@ class ResidualBlock(nn.Module):
 class Stem(nn.Module):
     """Two convolutions 3 x 3, each followed by a maximum over squares: images to maps.
 
-    The sides of the squares multiply to `patch`. On 20 480 inputs of Fashion-MNIST (validation
-    part, 4 epochs) this gives an accuracy of 0.896, two convolutions with stride 2 0.879, two
-    over patches 0.888, and one over patches 0.883.
+    The sides of the squares multiply to `patch`. Trained on 20 480 inputs of Fashion-MNIST (4
+    epochs, norms before the maxima, no augmentation), accuracy on the validation part is 0.896;
+    with two convolutions with stride 2 0.879, two over patches 0.888, one over patches 0.883.
     """
 
     def __init__(self, task: Task, channels: int, activation: Activation, layers: Layers) -> None:
         super().__init__()
         half = max(1, channels // 2)
         first, second = factors(patch(task))
-        self.layers = nn.Sequential(
+        stem = nn.Sequential(
             layers.convolution(task.shape[0], half),
             Nonlinearity(activation),
             nn.MaxPool2d(first, ceil_mode=True),
             layers.convolution(half, channels),
             nn.MaxPool2d(second, ceil_mode=True),
-        ).to(memory_format=torch.channels_last)  # halves the time of all that follows on a CPU
+        )
+        # All that follows inherits the order of values and takes half the time on a CPU.
+        self.layers = stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
