@@ -64,6 +64,21 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()[:16]
 
 
+class Harmless(NamedTuple):
+    """Changes of an input that leave its labels as they are.
+
+    Args:
+        shift: the most pixels that it may be moved, in either direction.
+        flip: whether left and right may be exchanged.
+    """
+
+    shift: int = 0
+    flip: bool = False
+
+
+NO_CHANGE = Harmless()
+
+
 @dataclass(frozen=True)
 class Task:
     """The prediction problem: T targets of K classes each, from inputs of shape (C, H, W)."""
@@ -71,6 +86,7 @@ class Task:
     shape: tuple[int, int, int]
     targets: tuple[str, ...]
     classes: tuple[str, ...]
+    harmless: Harmless = NO_CHANGE
 
 
 class Raw(NamedTuple):
@@ -193,6 +209,7 @@ class Source(Named, ABC):
     embedded: bool = False  # True: needs no file and no download
     needs_path: bool = False  # True: the user's own files, nothing without `path`
     fetched_unasked: bool = True  # False: `data download` fetches it, a run does not
+    met_unasked: bool = True  # False: outliers only where `cross_dataset:sources=` names it
     by_hand: str = ""  # how to get data that has no open download
     _store: Store | None = None
 

@@ -1,4 +1,4 @@
-"""CIFAR-10: small photographs, as far outliers."""
+"""CIFAR-10 and CIFAR-100: small photographs, as data sets and as far outliers."""
 
 from __future__ import annotations
 
@@ -7,73 +7,188 @@ import io
 import pickle
 import tarfile
 import warnings
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .base import Raw, fingerprint
-from .outliers import Outliers
+from .base import Dataset, Harmless, Raw, Split, SplitName, Task, as_bytes, fingerprint
+from .images import colour, in_chunks, resize
 from .reading import MOST_BYTES, picture, read_file, reading
 from .store import Remote, damaged
 
 SIDE = 32
+OF_10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+OF_100 = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle",
+    "bottle", "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle",
+    "caterpillar", "cattle", "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch",
+    "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish", "forest", "fox",
+    "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom",
+    "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road",
+    "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake",
+    "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle",
+    "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+)  # fmt: skip
 
 
-class Cifar10(Outliers):
-    """10 000 test photographs of animals and vehicles, 32x32, in colour.
+class Cifar(Dataset):
+    """One of the two sets, with a class in torchvision, ``official``.
 
-    Without the official test part, the sheets that ConvNetJS ships are used: the first 4 000
-    training images, without labels.
+    ``labels`` is the key of the labels in a batch. The archive is read packed or unpacked.
     """
 
-    name = "cifar10"
-    source = "Krizhevsky, Learning multiple layers of features from tiny images (2009)"
     kind = "photo"
-    content = frozenset({"photo"})
-    member: ClassVar[str] = "cifar-10-batches-py/test_batch"
-    sheets: ClassVar[tuple[str, ...]] = tuple(
-        f"cifar10-ood/cifar10_batch_{i}.png" for i in range(4)
-    )
+    fetched_unasked = False
+    labels: ClassVar[str]
 
-    def images(self) -> Raw:
-        path = self._official()
-        sheets = self._sheets()
-        if path is None and sheets:
-            return self._from_sheets(sheets)
-        return self._from_batch(path or self.store.download(self.name, self._remote()))
+    @property
+    @abstractmethod
+    def official(self) -> Any:
+        """The class of this set in torchvision."""
+
+    def raw(self, which: SplitName) -> Raw:
+        sums = self._sums(which)
+        place = self._place(which) or self.store.download(self.name, self._remote())
+        key = fingerprint(self.name, self.version, *sums.values())
+        packed = self.store.kept(self.name, key, partial(self._read, place, sums))
+        return Raw(packed[:, 1:].reshape(-1, 3, SIDE, SIDE), packed[:, :1].long())
+
+    def transform(self, x: Tensor) -> Tensor:
+        return in_chunks(_in_colour, x)
 
     def files(self) -> Sequence[Path]:
-        official = self._official()
-        return [official] if official else self._sheets()
+        archive = self.store.find(self._remote().path)
+        places = [self._place(which) for which in ("train", "test")]
+        return [archive] if archive else [path for path in places if path] if all(places) else []
 
     def where(self) -> str | None:
         files = self.files()
         return str(files[0]) if files else None
 
     def download(self) -> None:
-        if self._official() is None:
+        if not self.files():
             self.store.download(self.name, self._remote())
 
     def _remote(self) -> Remote:
-        from torchvision.datasets import CIFAR10 as official
-
+        official = self.official
         return Remote(official.filename, (official.url,), official.tgz_md5)
 
-    def _official(self) -> Path | None:
-        return self.store.find(self.member, self._remote().path)
+    def _sums(self, which: SplitName) -> Mapping[str, str]:
+        """The MD5 sum of each batch of one part, by its name in the archive."""
+        listed = self.official.train_list if which == "train" else self.official.test_list
+        return {f"{self.official.base_folder}/{file}": md5 for file, md5 in listed}
+
+    def _place(self, which: SplitName) -> Path | None:
+        """Return the folder of the unpacked batches, or the archive, or None."""
+        batches = [self.store.find(batch) for batch in self._sums(which)]
+        if batches[0] is not None and all(batches):
+            return batches[0].parent
+        return self.store.find(self._remote().path)
+
+    def _read(self, place: Path, sums: Mapping[str, str]) -> Tensor:
+        """Return the batches as bytes (N, 1 + 3072): label, then red, green and blue planes."""
+        contents = self._unpacked(place, sums) if place.is_dir() else self._packed(place, sums)
+        parts = []
+        for batch, md5 in sums.items():
+            content = contents[batch]
+            # A pickle can run code, so only the very bytes that were published are loaded.
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+                file = Path(batch).name
+                reason = f"the MD5 sum of {file} is not the published one"
+                raise damaged(self.name, place / file if place.is_dir() else place, reason)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pickled by a NumPy of 2009, newer ones complain
+                loaded = pickle.load(io.BytesIO(content), encoding="latin1")
+            labels = np.asarray(loaded[self.labels], np.uint8)[:, None]
+            parts.append(np.concatenate([labels, np.asarray(loaded["data"])], axis=1))
+        return torch.from_numpy(np.concatenate(parts))
+
+    def _unpacked(self, folder: Path, sums: Mapping[str, str]) -> dict[str, bytes]:
+        contents = {}
+        for batch in sums:
+            path = folder / Path(batch).name
+            with reading(self.name, path):
+                contents[batch] = read_file(path)
+        return contents
+
+    def _packed(self, path: Path, sums: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the batches from the archive, which is read in place: nothing is unpacked."""
+        contents: dict[str, bytes] = {}
+        with reading(self.name, path), tarfile.open(path) as archive:
+            unpacked = 0
+            for member in archive:
+                unpacked += member.size
+                if unpacked > MOST_BYTES:
+                    raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
+                if member.name in sums and (file := archive.extractfile(member)):
+                    contents[member.name] = file.read()
+                if len(contents) == len(sums):
+                    return contents
+            raise ValueError(f"it has no {', '.join(sums.keys() - contents.keys())}")
+
+
+class Cifar10(Cifar):
+    """60 000 photographs of animals and vehicles, 32x32, in colour.
+
+    As outliers alone, without the official files, the sheets that ConvNetJS ships will do: the
+    first 4 000 training images, without labels.
+    """
+
+    name = "cifar10"
+    source = "Krizhevsky, Learning multiple layers of features from tiny images (2009)"
+    content = frozenset(OF_10)
+    asked_for = "it takes a GPU"
+    labels = "labels"
+    sheets: ClassVar[tuple[str, ...]] = tuple(
+        f"cifar10-ood/cifar10_batch_{i}.png" for i in range(4)
+    )
+    task = Task((3, SIDE, SIDE), ("object",), OF_10, Harmless(shift=4, flip=True))
+
+    @property
+    def official(self) -> Any:
+        from torchvision.datasets import CIFAR10
+
+        return CIFAR10
+
+    def raw(self, which: SplitName) -> Raw:
+        sheets = self._sheets()
+        if which == "test" and self._place("test") is None and sheets:
+            x = torch.cat([self._read_sheet(path) for path in sheets])
+            return Raw(x, torch.full((len(x), 1), -1))
+        return super().raw(which)
+
+    def test(self) -> Split:
+        """Return the official test part.
+
+        Raises:
+            DataError: it is absent and cannot be downloaded; the sheets have no labels.
+        """
+        self.download()
+        return super().test()
+
+    def files(self) -> Sequence[Path]:
+        """Return the files of both parts, else those of the test part, else the sheets."""
+        test = self._place("test")
+        return super().files() or ([test] if test else self._sheets())
+
+    def download(self) -> None:
+        if not super().files():
+            self.store.download(self.name, self._remote())
 
     def _sheets(self) -> list[Path]:
         paths = [self.store.find(sheet) for sheet in self.sheets]
         return [path for path in paths if path] if all(paths) else []
-
-    def _from_sheets(self, sheets: list[Path]) -> Raw:
-        x = torch.cat([self._read_sheet(path) for path in sheets])
-        return Raw(x, torch.full((len(x), 1), -1))
 
     def _read_sheet(self, path: Path) -> Tensor:
         """One image per row of the sheet, its pixels in reading order; bytes (n, 3, 32, 32)."""
@@ -81,37 +196,31 @@ class Cifar10(Outliers):
             rows = np.asarray(image.convert("RGB")).reshape(-1, SIDE, SIDE, 3)
         return torch.from_numpy(rows.copy()).permute(0, 3, 1, 2).contiguous()
 
-    def _from_batch(self, path: Path) -> Raw:
-        from torchvision.datasets import CIFAR10
 
-        md5 = dict(CIFAR10.test_list)["test_batch"]
-        key = fingerprint("cifar10", self.version, md5)
-        packed = self.store.kept(self.name, key, partial(self._read_batch, path, md5))
-        x, y = packed[:, 1:], packed[:, :1]
-        return Raw(x.reshape(-1, 3, SIDE, SIDE), y.long())
+class Cifar100(Cifar):
+    """60 000 photographs of a hundred kinds of animals, plants and things, 32x32, in colour.
 
-    def _read_batch(self, path: Path, md5: str) -> Tensor:
-        """The test batch as bytes (N, 1 + 3072): label, then red, green and blue planes."""
-        content = self._batch_bytes(path)
-        # A pickle can run code, so only the very bytes that were published are loaded.
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-            raise damaged(self.name, path, "the MD5 sum of test_batch is not the published one")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pickled by a NumPy of 2009, newer ones complain
-            batch = pickle.load(io.BytesIO(content), encoding="latin1")
-        labels = np.asarray(batch["labels"], np.uint8)[:, None]
-        return torch.from_numpy(np.concatenate([labels, np.asarray(batch["data"])], axis=1))
+    No class is one of CIFAR-10: the literature takes each set as the other's near outliers.
+    """
 
-    def _batch_bytes(self, path: Path) -> bytes:
-        with reading(self.name, path):
-            if path.name == "test_batch":
-                return read_file(path)
-            with tarfile.open(path) as archive:  # read in place: nothing is unpacked
-                unpacked = 0
-                for member in archive:
-                    unpacked += member.size
-                    if unpacked > MOST_BYTES:
-                        raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
-                    if member.name == self.member and (file := archive.extractfile(member)):
-                        return file.read()
-                raise ValueError(f"it has no {self.member}")
+    name = "cifar100"
+    source = Cifar10.source
+    content = frozenset({"CIFAR-100 class", "face", "photo"})  # flowers and houses, as in `photos`
+    asked_for = Cifar10.asked_for
+    met_unasked = False
+    labels = "fine_labels"
+    task = Task((3, SIDE, SIDE), ("object",), OF_100, Harmless(shift=4, flip=True))
+
+    @property
+    def shows_people(self) -> bool:
+        return True
+
+    @property
+    def official(self) -> Any:
+        from torchvision.datasets import CIFAR100
+
+        return CIFAR100
+
+
+def _in_colour(x: Tensor) -> Tensor:
+    return as_bytes(resize(colour(x), SIDE, SIDE))

@@ -23,6 +23,13 @@ def grey(x: Tensor) -> Tensor:
     return torch.einsum("nchw,c->nhw", as_floats(x), weights).unsqueeze(1)
 
 
+def colour(x: Tensor) -> Tensor:
+    """Return three channels: three as they are, a single one repeated."""
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"images have 1 or 3 channels, not {x.shape[1]}")
+    return x.expand(-1, 3, -1, -1)
+
+
 def resize(x: Tensor, height: int, width: int) -> Tensor:
     """Return the images at the given size, antialiased, in [0, 1]; unchanged if they have it."""
     if x.shape[-2:] == (height, width):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from .base import Dataset, Raw, Split, SplitName, Splits, Task, attribute_place, fingerprint
@@ -28,7 +30,9 @@ class SingleAttribute(Variant):
     @property
     def task(self) -> Task:  # type: ignore[override]
         """One binary target."""
-        return Task(self.base.task.shape, (self.target,), (f"not {self.target}", self.target))
+        return replace(
+            self.base.task, targets=(self.target,), classes=(f"not {self.target}", self.target)
+        )
 
     def raw(self, which: SplitName) -> Raw:
         raw = self.base.raw(which)

@@ -17,6 +17,7 @@ from bench.datasets.base import Task
 
 from .nets import ACTIVATIONS, PLAIN, Activation, Drop, Layers
 
+HIDDEN = 4  # features of the last hidden layer for each channel of a map
 SIDE = 8  # approximate side of a map: a bigger image is cut into bigger patches
 
 
@@ -48,11 +49,24 @@ class Nonlinearity(nn.Module):
         return self.function(h)
 
 
-class GlobalAvgPool(nn.Module):
-    """Average over places: maps (n, F, h, w) to features (n, F)."""
+class Summary(nn.Module):
+    """The last hidden layer: maps (n, F, h, w) to features (n, width), on which the head is linear.
+
+    It reads every place by itself. The mean over places forgets where a stroke was: in the trials
+    of `Stem`, with stride 2, it gives an accuracy of 0.804, the map flattened 0.879, this layer
+    0.886. Its features stay few enough for scores that compare inputs.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int, activation: Activation, layers: Layers
+    ) -> None:
+        super().__init__()
+        self.linear = layers.linear(math.prod(shape), width)
+        self.norm = nn.LayerNorm(width)
+        self.activation = Nonlinearity(activation)
 
     def forward(self, h: Tensor) -> Tensor:
-        return h.mean(dim=(-2, -1))
+        return self.activation(self.norm(self.linear(h.flatten(1))))
 
 
 class Residual(nn.Module):
@@ -103,22 +117,35 @@ class ResidualBlock(nn.Module):
 
 
 class Stem(nn.Module):
-    """Cut images (n, C, H, W) into patches and convolve 3 x 3 of them.
+    """Two convolutions 3 x 3, each followed by a maximum over squares: images to maps.
 
-    Zeros fill the patches at the right and lower border. One convolution with a stride computes
-    the same, but takes seven times as long on a CPU.
+    The sides of the squares multiply to `patch`. Trained on 20 480 inputs of Fashion-MNIST (4
+    epochs, norms before the maxima, no augmentation), accuracy on the validation part is 0.896;
+    with two convolutions with stride 2 0.879, two over patches 0.888, one over patches 0.883.
     """
 
-    def __init__(self, task: Task, channels: int, layers: Layers) -> None:
+    def __init__(self, task: Task, channels: int, activation: Activation, layers: Layers) -> None:
         super().__init__()
-        self.side = patch(task)
-        _, height, width = task.shape
-        self.missing = (0, -width % self.side, 0, -height % self.side)
-        self.convolution = layers.convolution(task.shape[0] * self.side**2, channels)
+        half = max(1, channels // 2)
+        first, second = factors(patch(task))
+        stem = nn.Sequential(
+            layers.convolution(task.shape[0], half),
+            Nonlinearity(activation),
+            nn.MaxPool2d(first, ceil_mode=True),
+            layers.convolution(half, channels),
+            nn.MaxPool2d(second, ceil_mode=True),
+        )
+        # All that follows inherits the order of values and takes half the time on a CPU.
+        self.layers = stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = functional.pad(x, self.missing)
-        return self.convolution(functional.pixel_unshuffle(padded, self.side))
+        return self.layers(x)
+
+
+def factors(side: int) -> tuple[int, int]:
+    """Return two factors of ``side``, as equal as can be, the larger first."""
+    second = max(d for d in range(1, math.isqrt(side) + 1) if side % d == 0)
+    return side // second, second
 
 
 class Unpatchify(nn.Module):

@@ -38,8 +38,7 @@ class AdversarialDebiasing(nn.Module):
     def __init__(self, classifier: Classifier, attributes: int) -> None:
         super().__init__()
         self.classifier = classifier
-        width = classifier.shape[0]
-        self.adversary = nn.ModuleList(nn.Linear(width, 2) for _ in range(attributes))
+        self.adversary = nn.ModuleList(nn.Linear(classifier.width, 2) for _ in range(attributes))
 
     def guess(self, h: Tensor) -> Tensor:
         """Return the adversary's logits (n, A, 2) from features (n, F)."""

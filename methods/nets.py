@@ -79,9 +79,10 @@ class Classifier(nn.Module):
         blocks: return activations of the same ``shape``, so that these stack and one decoder
             serves all; each takes dropout masks or None.
         shape: of an activation, (F,) or (F, h, w).
-        summary: maps last activations to features (n, F), on which the head is linear.
+        summary: maps last activations to features (n, width), on which the head is linear.
         rate: of dropout.
         layers: constructor of the head.
+        width: number of features; that of an activation by default.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Classifier(nn.Module):
         summary: nn.Module,
         rate: float,
         layers: Layers,
+        width: int | None = None,
     ) -> None:
         super().__init__()
         self.outputs = (len(task.targets), len(task.classes))
@@ -102,7 +104,8 @@ class Classifier(nn.Module):
         self.stem = stem
         self.blocks = nn.ModuleList(blocks)
         self.summary = summary
-        self.head = layers.linear(shape[0], math.prod(self.outputs))
+        self.width = width or shape[0]
+        self.head = layers.linear(self.width, math.prod(self.outputs))
 
     def steps(self, x: Tensor, masks: Tensor | None = None) -> Iterator[Tensor]:
         """Yield the outputs h_1 … h_L of all blocks, (n, F) or (n, F, h, w).
@@ -120,7 +123,7 @@ class Classifier(nn.Module):
         return self.classify(_last(self.steps(x)))
 
     def features(self, h: Tensor) -> Tensor:
-        """Return the input of the head, (n, F), from last activations (n, F) or (n, F, h, w)."""
+        """Return the head's input, (n, width), from last activations (n, F) or (n, F, h, w)."""
         return self.summary(h)
 
     def classify(self, h: Tensor) -> Tensor:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Generic, Self, TypedDict, TypeVar, Unpack, cast
+from typing import ClassVar, Generic, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
-from bench.datasets.base import Split, Task
+from bench.datasets.base import NO_CHANGE, Harmless, Split, Task
 
+from .augmentation import augmented
 from .backbones import BACKBONES, make_classifier
 from .base import Method, Outputs, State
 from .nets import PLAIN, Activation, Classifier, Layers
@@ -28,6 +29,7 @@ from .training import (
     validation,
 )
 
+Augment = Literal["auto", "on", "off"]
 Net = TypeVar("Net", bound=nn.Module)
 Prerequisites = Mapping[str, Sequence[Method]]
 
@@ -165,6 +167,8 @@ class DeepParams(NeuralParams, total=False):
     width: int
     channels: int
     conv_min_updates: int
+    conv_lr_scale: float
+    augment: Augment
     activation: Activation
 
 
@@ -182,6 +186,9 @@ class DeepMethod(NeuralMethod[Net]):
         width: features of a block of an mlp.
         channels: channels of a block on maps.
         conv_min_updates: least number of gradient steps of a net on maps.
+        conv_lr_scale: factor of ``lr`` for a net on maps.
+        augment: whether training inputs are moved and flipped as far as the data set says that
+            labels allow it; "auto" is on for nets on maps.
         activation: nonlinearity of the blocks.
     """
 
@@ -189,7 +196,9 @@ class DeepMethod(NeuralMethod[Net]):
         "smoke": {"blocks": 3, "width": 32, "channels": 8, "conv_min_updates": 20},
         "paper": {"channels": 64},
     }
-    minimum: ClassVar = {"blocks": 1, "width": 1, "channels": 1, "conv_min_updates": 0}
+    minimum: ClassVar = {
+        "blocks": 1, "width": 1, "channels": 1, "conv_min_updates": 0, "conv_lr_scale": 0,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -199,6 +208,8 @@ class DeepMethod(NeuralMethod[Net]):
         width: int = 256,
         channels: int = 32,
         conv_min_updates: int = 1200,
+        conv_lr_scale: float = 3.0,
+        augment: Augment = "auto",
         activation: Activation = "relu",
         **inherited: Unpack[NeuralParams],
     ) -> None:
@@ -208,6 +219,8 @@ class DeepMethod(NeuralMethod[Net]):
         self.width = width
         self.channels = channels
         self.conv_min_updates = conv_min_updates
+        self.conv_lr_scale = conv_lr_scale
+        self.augment = augment
         self.activation = activation
 
     @classmethod
@@ -221,7 +234,25 @@ class DeepMethod(NeuralMethod[Net]):
         recipe = super().recipe()
         if not BACKBONES[self.backbone].on_maps:
             return recipe
-        return replace(recipe, min_updates=max(recipe.min_updates, self.conv_min_updates))
+        steps = max(recipe.min_updates, self.conv_min_updates)
+        return replace(recipe, min_updates=steps, lr=recipe.lr * self.conv_lr_scale)
+
+    def fit_net(
+        self,
+        split: Split,
+        val: Split,
+        seed: int,
+        loss: Callable[[Net, Batch], Tensor] | None = None,
+    ) -> Self:
+        of_batch, harmless = loss or self.loss, split.task.harmless
+        if self.augments() and harmless != NO_CHANGE:
+            changed = partial(_augmented_loss, of_batch, harmless)
+            return super().fit_net(split, val, seed, changed)
+        return super().fit_net(split, val, seed, of_batch)
+
+    def augments(self) -> bool:
+        """Return whether training inputs are changed as far as labels allow it."""
+        return self.augment == "on" or (self.augment == "auto" and BACKBONES[self.backbone].on_maps)
 
     def classifier(self, task: Task, *, rate: float = 0.0, layers: Layers = PLAIN) -> Classifier:
         """Return the untrained classifier f, with dropout of ``rate``, made of ``layers``."""
@@ -244,6 +275,12 @@ class DeepMethod(NeuralMethod[Net]):
     def linear_head(self) -> tuple[Tensor, Tensor] | None:
         head = cast(Classifier, self.single_classifier()).head
         return cast(Tensor, head.weight), cast(Tensor, head.bias)
+
+
+def _augmented_loss(
+    loss: Callable[[Net, Batch], Tensor], harmless: Harmless, net: Net, batch: Batch
+) -> Tensor:
+    return loss(net, batch._replace(x=augmented(batch.x, harmless)))
 
 
 def take(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from bench.datasets.base import Task
 
-from ..conv import GlobalAvgPool, Nonlinearity, Stem, map_shape, norm
+from ..conv import HIDDEN, Nonlinearity, Stem, Summary, map_shape, norm
 from ..nets import ACTIVATIONS, Activation, Classifier, Drop, Layers
 from . import backbone
 
@@ -32,7 +32,10 @@ def cnn(
     task: Task, *, blocks: int, features: int, activation: Activation, rate: float, layers: Layers
 ) -> Classifier:
     """Return a classifier of convolutional blocks with ``features`` channels."""
-    stem = nn.Sequential(Stem(task, features, layers), norm(features), Nonlinearity(activation))
+    shape, width = map_shape(task, features), HIDDEN * features
+    stem = nn.Sequential(
+        Stem(task, features, activation, layers), norm(features), Nonlinearity(activation)
+    )
     return Classifier(
         task,
         stem=stem,
@@ -40,8 +43,9 @@ def cnn(
             ConvBlock(features, activation=activation, rate=rate, layers=layers)
             for _ in range(blocks)
         ],
-        shape=map_shape(task, features),
-        summary=GlobalAvgPool(),
+        shape=shape,
+        summary=Summary(shape, width, activation, layers),
         rate=rate,
         layers=layers,
+        width=width,
     )

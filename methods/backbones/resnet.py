@@ -8,7 +8,16 @@ from torch import nn
 
 from bench.datasets.base import Task
 
-from ..conv import GlobalAvgPool, Nonlinearity, ResidualBlock, Stem, ToFloat32, map_shape, norm
+from ..conv import (
+    HIDDEN,
+    Nonlinearity,
+    ResidualBlock,
+    Stem,
+    Summary,
+    ToFloat32,
+    map_shape,
+    norm,
+)
 from ..nets import Activation, Classifier, Layers
 from . import backbone
 
@@ -26,14 +35,18 @@ def resnet(
     kind: type[Classifier] = Classifier,
 ) -> Classifier:
     """Return a classifier whose blocks add to one stream of maps with ``features`` channels."""
+    shape, width = map_shape(task, features), HIDDEN * features
     return kind(
         task,
-        stem=nn.Sequential(Stem(task, features, layers), ToFloat32()),
+        stem=nn.Sequential(Stem(task, features, activation, layers), ToFloat32()),
         blocks=[
             block(features, activation=activation, rate=rate, layers=layers) for _ in range(blocks)
         ],
-        shape=map_shape(task, features),
-        summary=nn.Sequential(norm(features), Nonlinearity(activation), GlobalAvgPool()),
+        shape=shape,
+        summary=nn.Sequential(
+            norm(features), Nonlinearity(activation), Summary(shape, width, activation, layers)
+        ),
         rate=rate,
         layers=layers,
+        width=width,
     )

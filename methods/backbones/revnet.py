@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from bench.datasets.base import Task
 from bench.datasets.errors import BenchError
@@ -114,7 +115,8 @@ class ReversibleClassifier(Classifier):
     """A classifier of reversible blocks.
 
     Blocks that draw random numbers, as with dropout or distributions over weights, would draw
-    others when recomputed: their activations are stored.
+    others when recomputed: their activations are stored. The stem, whose first maps are the
+    largest of all, is recomputed as the blocks are.
     """
 
     def __init__(self, task: Task, *, rate: float, layers: Layers, **rest: Any) -> None:
@@ -127,7 +129,8 @@ class ReversibleClassifier(Classifier):
     def steps(self, x: Tensor, masks: Tensor | None = None) -> Iterator[Tensor]:
         if self.recomputes and masks is None and torch.is_grad_enabled():
             blocks = list(self.blocks)
-            yield from Recomputed.apply(blocks, self.stem(x), *_learned(blocks))
+            h = checkpoint(self.stem, x, use_reentrant=False, preserve_rng_state=False)
+            yield from Recomputed.apply(blocks, h, *_learned(blocks))
         else:
             yield from super().steps(x, masks)
 

@@ -18,21 +18,25 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from bench import datasets
 from bench.datasets import images, letters, reading
 from bench.datasets.base import Dataset, Source, as_bytes
-from bench.datasets.cifar10 import Cifar10
+from bench.datasets.cifar10 import Cifar10, Cifar100
 from bench.datasets.digits import Digits
+from bench.datasets.emnist import Emnist, EmnistLetters
 from bench.datasets.errors import DataError
-from bench.datasets.idx import Fashion, Mnist, NotMnist, parse_idx
+from bench.datasets.idx import Fashion, Kmnist, Mnist, NotMnist, parse_idx
 from bench.datasets.letters import Letters
 from bench.datasets.noise import Noise
 from bench.datasets.omniglot import Omniglot
 from bench.datasets.outliers import Outliers
 from bench.datasets.photos import Photos
 from bench.datasets.store import Store
+from bench.datasets.svhn import Svhn
+from bench.datasets.textures import Textures
 
 
 def discovered() -> list[type[Source]]:
@@ -47,7 +51,9 @@ def discovered() -> list[type[Source]]:
 
 SOURCES = discovered()
 EMBEDDED = [s for s in SOURCES if s.embedded]
-FILED = [Mnist, Fashion, NotMnist, Omniglot, Cifar10]
+FILED = [
+    Mnist, Fashion, Kmnist, Emnist, EmnistLetters, NotMnist, Omniglot, Cifar10, Cifar100, Svhn,
+]  # fmt: skip
 KINDS = {"glyph", "object", "photo", "noise", "face", "speech"}
 by_name = {"ids": lambda source: source.name}
 
@@ -135,7 +141,7 @@ def test_embedded_images_differ_from_each_other(source):
     assert len(x.unique(dim=0)) == len(x)
 
 
-@pytest.mark.parametrize("source", [Letters, Photos, Noise], **by_name)
+@pytest.mark.parametrize("source", [Letters, Photos, Noise, Textures], **by_name)
 def test_embedded_images_repeat(source):
     module = inspect.getmodule(source)
     cached = next(f for f in vars(module).values() if hasattr(f, "cache_clear"))
@@ -512,3 +518,191 @@ def test_cifar10_falls_back_on_the_sheets(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DataError, match=r"cifar10_batch_3\.png is damaged"):
         at(Cifar10, tmp_path).raw("test")
+
+
+@pytest.fixture
+def whole(monkeypatch) -> dict[str, bytes]:
+    """Tiny batches of both parts, by their names in the archive."""
+    rng, batches = np.random.default_rng(0), {}
+    lists = {"train_list": ("data_batch_1", "data_batch_2"), "test_list": ("test_batch",)}
+    for listed, names in lists.items():
+        sums = []
+        for name in names:
+            pixels, labels = rng.integers(0, 256, (20, 3072)).astype(np.uint8), [*range(10)] * 2
+            content = pickle.dumps({"data": pixels, "labels": labels})
+            batches[f"cifar-10-batches-py/{name}"] = content
+            sums.append([name, hashlib.md5(content).hexdigest()])
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, listed, sums)
+    return batches
+
+
+def write_tar(path: Path, members: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def test_cifar10_is_a_data_set_packed_and_unpacked(tmp_path, whole):
+    write_tar(tmp_path / "a" / "cifar-10-python.tar.gz", whole)
+    for name, content in whole.items():
+        path = tmp_path / "b" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    packed, unpacked = (at(Cifar10, tmp_path / name) for name in "ab")
+    for which, n in (("train", 40), ("test", 20)):
+        assert torch.equal(packed.raw(which).x, unpacked.raw(which).x)
+        assert torch.equal(packed.raw(which).y, unpacked.raw(which).y)
+        assert packed.raw(which).x.shape == (n, 3, 32, 32)
+    first = pickle.loads(whole["cifar-10-batches-py/data_batch_1"])["data"]
+    assert torch.equal(packed.raw("train").x[:20].flatten(1), torch.from_numpy(first))
+    assert torch.equal(packed.test().x, packed.raw("test").x)
+    assert packed.where() == str(tmp_path / "a" / "cifar-10-python.tar.gz")
+
+
+def test_an_archive_without_a_batch_is_named(tmp_path, whole):
+    del whole["cifar-10-batches-py/data_batch_2"]
+    write_tar(tmp_path / "cifar-10-python.tar.gz", whole)
+    with pytest.raises(DataError, match=r"tar\.gz is damaged .*it has no .*data_batch_2"):
+        at(Cifar10, tmp_path).raw("train")
+
+
+def test_the_sheets_are_outliers_and_no_data_set(tmp_path, offline):
+    (tmp_path / "cifar10-ood").mkdir()
+    for i in range(4):
+        Image.new("RGB", (1024, 6)).save(tmp_path / "cifar10-ood" / f"cifar10_batch_{i}.png")
+    made = at(Cifar10, tmp_path)
+    assert len(made.raw("test").x) == 24
+    for ask in (lambda: made.raw("train"), made.test, lambda: made.splits(0)):
+        with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz was not found"):
+            ask()
+
+
+def test_cifar100_has_fine_labels_and_shares_no_class_with_cifar10(tmp_path, monkeypatch):
+    assert len(set(Cifar100.task.classes)) == 100
+    assert not set(Cifar100.task.classes) & set(Cifar10.task.classes)
+    pixels = np.zeros((3, 3072), np.uint8)
+    content = pickle.dumps({"data": pixels, "fine_labels": [99, 0, 7], "coarse_labels": [1, 2, 3]})
+    sums = [["test", hashlib.md5(content).hexdigest()]]
+    monkeypatch.setattr(torchvision.datasets.CIFAR100, "test_list", sums)
+    write_tar(tmp_path / "cifar-100-python.tar.gz", {"cifar-100-python/test": content})
+    assert at(Cifar100, tmp_path).raw("test").y[:, 0].tolist() == [99, 0, 7]
+
+
+# KMNIST, EMNIST, SVHN, textures
+
+
+def test_a_set_packed_anew_counts_by_its_contents(tmp_path, monkeypatch):
+    files = write_idx(tmp_path / "system" / "fashion-mnist", "train", "t10k")
+    sums = {
+        name: hashlib.md5(gzip.decompress(path.read_bytes())).hexdigest()
+        for name, path in files.items()
+    }
+    module = importlib.import_module("bench.datasets.idx")
+    monkeypatch.setattr(module, "SYSTEM", tmp_path / "system")
+    made = at(Fashion, tmp_path / "root")
+    assert made.where() == str(tmp_path / "system" / "fashion-mnist")
+    with pytest.raises(DataError, match="MD5 sum is not the published one"):
+        made.raw("test")
+    monkeypatch.setattr(Fashion, "contents", sums)
+    assert torch.equal(made.raw("test").x[:, 0], torch.from_numpy(mnist_like()[0]).byte())
+
+
+def test_kmnist_is_read_as_mnist_is(tmp_path, monkeypatch):
+    files = write_idx(tmp_path / "KMNIST" / "raw", "train", "t10k")
+    sums = [(name, hashlib.md5(path.read_bytes()).hexdigest()) for name, path in files.items()]
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", sums)
+    raw = at(Kmnist, tmp_path).raw("train")
+    assert torch.equal(raw.x[:, 0], torch.from_numpy(mnist_like()[0]).byte())
+    assert at(Kmnist, tmp_path).where() == str(tmp_path / "KMNIST" / "raw")
+
+
+def emnist_members(labels: np.ndarray) -> dict[str, bytes]:
+    x = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28))
+    return {
+        f"emnist-letters-{part}-{kind}": idx(array)
+        for part in ("train", "test")
+        for kind, array in (("images-idx3-ubyte", x), ("labels-idx1-ubyte", labels))
+    }
+
+
+@pytest.mark.parametrize("layout", ["zip", "gz", "plain"])
+def test_emnist_is_turned_upright_in_every_layout(tmp_path, monkeypatch, layout):
+    members, folder = emnist_members(np.arange(52) % 26 + 1), tmp_path / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    if layout == "zip":
+        with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+            for name, content in members.items():
+                archive.writestr(f"gzip/{name}.gz", gzip.compress(content))
+        md5 = hashlib.md5((folder / "gzip.zip").read_bytes()).hexdigest()
+        monkeypatch.setattr(torchvision.datasets.EMNIST, "md5", md5)
+    for name, content in members.items():
+        if layout == "gz":
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+        if layout == "plain":
+            (folder / name).write_bytes(content)
+    raw = at(Emnist, tmp_path).raw("test")
+    published = parse_idx(io.BytesIO(members["emnist-letters-test-images-idx3-ubyte"]))
+    assert torch.equal(raw.x[:, 0], published.transpose(1, 2))
+    assert raw.y[:, 0].tolist() == [*range(26)] * 2
+    near = at(EmnistLetters, tmp_path).raw("test")
+    left = {Emnist.task.classes[k] for k in near.y[:, 0].tolist()}
+    assert left == set("acdefhjkmnprtuvwxy")
+
+
+def test_another_emnist_archive_is_refused(tmp_path):
+    folder = tmp_path / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+        archive.writestr("gzip/other", b"")
+    with pytest.raises(DataError, match=r"gzip\.zip is damaged .*MD5"):
+        at(Emnist, tmp_path).raw("train")
+
+
+def test_emnist_labels_out_of_range_are_refused(tmp_path):
+    folder = tmp_path / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, content in emnist_members(np.full(5, 27)).items():
+        (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match="do not belong together"):
+        at(Emnist, tmp_path).raw("train")
+
+
+def test_svhn_calls_a_nought_nought(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 4)).astype(np.uint8)
+    lists = {}
+    for part in ("train", "test"):
+        path = tmp_path / f"{part}_32x32.mat"
+        x = 255 - x  # the parts differ
+        savemat(path, {"X": x, "y": np.array([[10], [1], [9], [10]], np.uint8)})
+        lists[part] = ["address", path.name, hashlib.md5(path.read_bytes()).hexdigest()]
+    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", lists)
+    made = at(Svhn, tmp_path)
+    raw = made.raw("test")
+    assert raw.y[:, 0].tolist() == [0, 1, 9, 0]
+    assert torch.equal(raw.x[1], torch.from_numpy(x[..., 1]).permute(2, 0, 1))
+    assert torch.equal(made.transform(raw.x), raw.x)
+    (tmp_path / "train_32x32.mat").write_bytes(b"cut")
+    with pytest.raises(DataError, match=r"train_32x32\.mat is damaged .*MD5"):
+        at(Svhn, tmp_path).raw("train")
+
+
+def test_grey_images_get_three_equal_channels():
+    made = Svhn().transform(Letters().raw("test").x[:5])
+    assert made.shape == (5, 3, 32, 32)
+    assert torch.equal(made[:, 0], made[:, 2])
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        images.colour(torch.zeros(1, 2, 4, 4))
+
+
+def test_new_sources_are_met_where_they_are_named_alone():
+    from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
+
+    named = {"kmnist", "emnist", "emnist_letters", "cifar100", "svhn", "textures"}
+    for data in (Digits(), Mnist(), Fashion()):
+        assert not named & {source.name for source in outlier_sources(data)}
+    assert [s.name for s in CrossDataset(sources=("textures",))._chosen(Digits())] == ["textures"]
+    with pytest.raises(DataError, match=r"emnist is no outlier set of digits: .*digit"):
+        CrossDataset(sources=("emnist",))._chosen(Digits())

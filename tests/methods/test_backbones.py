@@ -81,7 +81,7 @@ def test_activations_of_all_blocks_have_one_shape(backbone, shape, size):
     h = net.activations(x)
     assert h.shape == (3, 2, *net.shape)
     assert net.shape == (8, *size)
-    assert net.features(h[-1]).shape == (2, 8)
+    assert net.features(h[-1]).shape == (2, net.width) == (2, 32)
     assert torch.equal(net.classify(h[-1]), net(x))
     assert net(x).shape == (2, 2, 2)
 
@@ -89,7 +89,7 @@ def test_activations_of_all_blocks_have_one_shape(backbone, shape, size):
 @every_backbone
 def test_every_pixel_counts(backbone):
     x = images(1, (3, 28, 31)).requires_grad_()
-    classifier(backbone, shape=(3, 28, 31))(x)[..., 0].sum().backward()
+    classifier(backbone, shape=(3, 28, 31), channels=32)(x)[..., 0].sum().backward()
     assert bool((x.grad != 0).all())
 
 
@@ -109,11 +109,11 @@ def test_there_are_no_batch_statistics(backbone):
 
 
 @every_backbone
-def test_features_of_a_method_are_averages_over_the_map(backbone):
+def test_features_of_a_method_are_those_of_the_last_hidden_layer(backbone):
     method = Standard(backbone=backbone, **TINY)
     method.net = method.build(task()).eval()
     logits, features = method.logits_and_features(images(5))
-    assert features.shape == (5, 8)
+    assert features.shape == (5, 32)
     assert torch.equal(logits, method.net(images(5)))
 
 
@@ -189,7 +189,7 @@ def test_the_complexity_counts_every_layer_and_teaches_every_weight(backbone):
     net = Bayes(backbone=backbone, **TINY).build(task()).train()
     layers = [m for m in net.modules() if isinstance(m, BayesLayer)]
     convolutions = {"cnn": 1, "resnet": 2, "revnet": 4}[backbone]
-    assert len(layers) == 1 + 2 * convolutions + 1  # stem, two blocks, head
+    assert len(layers) == 2 + 2 * convolutions + 2  # stem, two blocks, hidden layer, head
     with drawn_weights(net):
         logits = net(images(3))
     torch.testing.assert_close(complexity(net), sum(layer.complexity for layer in layers))
@@ -365,4 +365,4 @@ def test_reversible_blocks_save_most_of_the_memory_of_a_recursion():
 def test_memory_of_reversible_blocks_does_not_grow_with_their_number():
     few, many = kept_bytes("revnet", 2, blocks=4), kept_bytes("revnet", 2, blocks=16)
     assert many < 1.02 * few
-    assert kept_bytes("resnet", 2, blocks=16) > 2.5 * kept_bytes("resnet", 2, blocks=4)
+    assert kept_bytes("resnet", 2, blocks=16) > 2 * kept_bytes("resnet", 2, blocks=4)
