@@ -105,7 +105,11 @@ def remarks(
         ("scenarios", scenarios, dict(subclasses(bench.scenarios, Scenario))),
     ]
     for kind, wanted, known in rooms:
-        spared = [f"{name} ({cls.asked_for})" for name, cls in known.items() if cls.asked_for]
+        reasons: dict[str, list[str]] = {}
+        for name, cls in known.items():
+            if cls.asked_for:
+                reasons.setdefault(cls.asked_for, []).append(name)
+        spared = [f"{', '.join(names)} ({why})" for why, names in reasons.items()]
         if "all" in names(wanted) and spared:
             lines.append(f"{kind}: 'all' leaves out {', '.join(spared)}; name them to run them")
     whole = {s.label: None for job in jobs for s in job.scenarios if "cap" not in s.params()}
