@@ -127,8 +127,9 @@ def verify(results: Path, reference: Path | None, cell: str | None, data: Path |
     page shows it. The exit code is 1 where neither seeds nor devices explain a difference.
     """
     from bench.commands.verify import summary
+    from bench.store.packed import has_files
 
-    if not (results / "rows").exists():
+    if not has_files(results / "rows"):
         raise UsageError(f"no results under {results}; start with `python -m bench run`")
     if cell is not None:
         from bench.commands.cell import verify_cell
@@ -179,6 +180,25 @@ def forget(results: Path, methods: str, datasets: str, scenarios: str, yes: bool
 
 
 @click.command()
+@click.option("--undo", is_flag=True, help="Make loose files of the archives again.")
+@RESULTS
+@common
+def pack(results: Path, undo: bool) -> None:
+    """Pack rows and curves into rows.tar.xz and curves.tar.xz, a tenth of their size or less.
+
+    Every command reads them as if they were loose, and a run adds loose files to them.
+    """
+    from bench.store import packed
+
+    paths = packed.unpack(results) if undo else packed.pack(results)
+    if not paths:
+        raise UsageError(f"nothing under {results} to {'unpack' if undo else 'pack'}")
+    for path in paths:
+        size = "" if undo else f", {path.stat().st_size / 1e6:.1f} MB"
+        click.echo(f"{path} {'unpacked' if undo else 'written'}{size}")
+
+
+@click.command()
 @click.argument("files", nargs=-1, required=True,
                 type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
 @click.option("--name", default="mine", show_default=True, help="What rows call the network.")
@@ -198,4 +218,4 @@ def score(files: tuple[Path, ...], name: str, dataset: str, preset: str, results
     click.echo(f"next: python -m bench report --results {results}")
 
 
-COMMANDS = [report, export, score, verify, forget]
+COMMANDS = [report, export, score, verify, pack, forget]

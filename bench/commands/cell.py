@@ -69,16 +69,16 @@ def verify_cell(cell: str, results: Path, data: Path | None, console: Console) -
 def _record(cell: str, results: Path) -> Record:
     name = cell.removeprefix(f"{results}/").removeprefix("rows/").removesuffix(".json")
     path = results / "rows" / f"{name}.json"
-    if not path.is_file():
+    try:
+        return parsed(path)
+    except FileNotFoundError:
         records = read_all(results / "rows")[0]
         close = get_close_matches(name, [record.cell for record in records], n=1, cutoff=0)
         hint = f"Did you mean '{close[0]}'?" if close else "It has no rows."
         raise UnknownNameError(
             f"no cell '{cell}' under {results}; a cell is DATASET/SCENARIO/METHOD-sSEED. {hint}"
-        )
-    try:
-        return parsed(path)
-    except ValueError as error:
+        ) from None
+    except (OSError, ValueError) as error:
         raise BenchError(f"{path}: {error}") from None
 
 

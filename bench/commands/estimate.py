@@ -276,4 +276,4 @@ def _medians(known: Iterable[Record], preset: str) -> dict[Place, float]:
 
 
 def _records(folder: Path) -> list[Record]:
-    return records.read_all(folder)[0] if folder.exists() else []
+    return records.read_all(folder)[0]

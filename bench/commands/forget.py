@@ -14,7 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UsageError
 from bench.store import records
+from bench.store.packed import json_files
 from bench.store.records import Record
 
 
@@ -42,7 +44,11 @@ class _Entry:
 def leftovers(
     results: Path, *, methods: str = "*", datasets: str = "*", scenarios: str = "*"
 ) -> dict[str, list[Path]]:
-    """Return the files of every record whose method, data set and scenario match, by kind."""
+    """Return the files of every record whose method, data set and scenario match, by kind.
+
+    Raises:
+        UsageError: some are packed.
+    """
     wanted = {"method": methods, "dataset": datasets, "scenario": scenarios}
     known = records.read_all(results / "rows")[0]
     gone = [r for r in known if all(_matches(getattr(r, k), w) for k, w in wanted.items())]
@@ -56,6 +62,8 @@ def leftovers(
         "predictions": _files(made),
     }
     there = {kind: [p for p in listed if p.is_file()] for kind, listed in paths.items()}
+    if {*paths["rows"]} & {*json_files(results / "rows")} - {*there["rows"]}:
+        raise UsageError(f"rows under {results} are packed; `bench pack --undo` first")
     return {kind: listed for kind, listed in there.items() if listed}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,8 @@ from bench.report import render
 from bench.report.frames import load, result_groups
 from bench.report.leaderboard import SPAN, by_words, leaderboard
 from bench.store.files import write
-from bench.store.records import RANKED_BY, json_files
+from bench.store.packed import json_files, read_regular
+from bench.store.records import RANKED_BY
 
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
@@ -49,9 +51,9 @@ def contents(results: Path) -> str:
     """Digest of the names and bytes of every record and curve under a results folder."""
     digest = hashlib.sha256()
     for path in [*json_files(results / "rows"), *json_files(results / "curves")]:
-        if path.is_file():
+        with suppress(OSError, ValueError):  # what cannot be read is left out of the report, too
+            content = hashlib.sha256(read_regular(path)).digest()
             about = path.relative_to(results).as_posix().encode()
-            content = hashlib.sha256(path.read_bytes()).digest()
             digest.update(hashlib.sha256(about).digest() + content)
     return digest.hexdigest()
 

@@ -13,6 +13,7 @@ from bench import CLONE
 from bench.errors import UsageError
 from bench.report.stats import LEVEL, t_quantile
 from bench.store.files import slug
+from bench.store.packed import has_files
 from bench.store.records import REFERENCE, Record, merge, numbers, read_all
 
 METRICS = ("auroc", "accuracy", "ece", "misclassification_auroc")
@@ -44,7 +45,7 @@ def summary(results: Path, reference: Path | None = None) -> str:
         UsageError: the reference that was named is not there.
     """
     theirs = reference or REFERENCE
-    if not (theirs / "rows").is_dir():
+    if not has_files(theirs / "rows"):
         if reference is not None:
             raise UsageError(f"no results under {reference} to compare with")
         return _no_reference(theirs)

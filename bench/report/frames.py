@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from bench.metrics.registry import spec_of, specs
 from bench.store.files import slug
+from bench.store.packed import has_files
 from bench.store.records import (
     OWN,
     Headline,
@@ -299,7 +300,7 @@ def load(*folders: Path) -> tuple[list[Record], list[str]]:
     """
     by_folder, problems = {}, []
     for folder in dict.fromkeys(folders):
-        if not (folder / "rows").is_dir():
+        if not has_files(folder / "rows"):
             raise BenchError(f"no results under {folder}; start with `python -m bench run`")
         by_folder[folder], unread = read_all(folder / "rows")
         problems += unread

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bench.store.files import write
-from bench.store.records import AGAIN, Label, Name, Number, json_files, read_regular
+from bench.store.packed import AGAIN, json_files, read_regular
+from bench.store.records import Label, Name, Number
 
 SCHEMA = 2
 POINTS = 50  # intervals of the axes: false alarms 0, 2 % … 100 %, and coverages 2 % … 100 %

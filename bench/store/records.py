@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import math
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,11 +22,10 @@ from msgspec import Meta, Struct
 
 from bench import ROOT
 from bench.store.files import slug, write
+from bench.store.packed import AGAIN, json_files, read_regular
 
 SCHEMA = 2
 REFERENCE = ROOT / "results" / "reference"  # what the project itself measured
-LARGEST = 64_000_000  # bytes of a file: the largest of the reference has 40 kB
-AGAIN = "the same `bench run` again replaces it"
 
 RANKED_BY = "predictive_entropy"  # one score for every method: order by it compares like with like
 OWN = "own"  # stands for each method's own score, which its records name
@@ -286,11 +284,6 @@ def read_all(folder: Path) -> tuple[list[Record], list[str]]:
     return records, problems
 
 
-def json_files(folder: Path) -> list[Path]:
-    """Return every path below ``folder`` that ends in .json and is not hidden, in order."""
-    return sorted(folder.rglob("[!.]*.json"))
-
-
 def parsed(path: Path) -> Record:
     """Return one record, brought up to the present schema.
 
@@ -311,21 +304,6 @@ def parsed(path: Path) -> Record:
     except ValueError as error:
         raise ValueError(f"damaged ({error}); left out ({AGAIN})") from None
     return record
-
-
-def read_regular(path: Path) -> bytes:
-    """Return the bytes of a regular file of sane size: a named pipe would be waited for for ever.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no regular file, or far too large.
-    """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise ValueError("is no file; left out (remove it)")
-    if about.st_size > LARGEST:
-        raise ValueError(f"has {about.st_size:,} bytes, which no result has; left out ({AGAIN})")
-    return path.read_bytes()
 
 
 class _Head(Struct):

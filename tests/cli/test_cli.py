@@ -575,3 +575,22 @@ def test_a_list_is_kept_until_a_file_changes(monkeypatch):
 
     monkeypatch.setattr(bench.commands.inventory, "entries", forbidden)
     assert "redecnn" in run("list", "methods")
+
+
+def test_packed_results_are_read_and_not_measured_again(copied):
+    before = contents(copied)
+    run("pack", "--results", copied)
+    assert not (copied / "rows").exists()
+    assert contents(copied) == before
+    output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
+    assert "0 scenarios measured, 0 failed" in output
+    assert not (copied / "rows").exists()
+    said = run("forget", "--methods", "linear", "--results", copied, "--yes", code=2)
+    assert "pack --undo" in said
+    run("pack", "--undo", "--results", copied)
+    assert contents(copied) == before
+    assert len([*(copied / "rows").rglob("*.json")]) == len(before)
+
+
+def test_an_empty_folder_has_nothing_to_pack(tmp_path):
+    assert "nothing under" in run("pack", "--results", tmp_path, code=2)

@@ -79,7 +79,7 @@ class Times:
     """Seconds of a fit, from the rows at hand and the project's own."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        reference = read_all(REFERENCE / "rows")[0] if REFERENCE.exists() else []
+        reference = read_all(REFERENCE / "rows")[0]
         timed: dict[tuple[str, str, str], list[float]] = {}
         for record in [*records, *reference]:
             if record.fit_seconds is not None:
