@@ -16,6 +16,7 @@ from bench.commands.measure import plan, settings_of
 from bench.commands.verify import compare
 from bench.errors import BenchError, UnknownNameError, UsageError
 from bench.fitting.console import Console
+from bench.fitting.device import threads
 from bench.running.plan import Job
 from bench.running.run import prepare, run
 from bench.store.records import Record, parsed, read_all
@@ -34,6 +35,8 @@ class Verdict(NamedTuple):
 def verify_cell(cell: str, results: Path, data: Path | None, console: Console) -> Verdict:
     """Return how far a cell of ``results`` is from the same, fitted and measured anew elsewhere.
 
+    It is fitted on as many threads of the CPU as the cell was.
+
     Args:
         cell: DATASET/SCENARIO/METHOD-sSEED, the name of a file below ``rows/``.
         results: the results folder; nothing in it is changed.
@@ -51,7 +54,8 @@ def verify_cell(cell: str, results: Path, data: Path | None, console: Console) -
     if "scored_from" in known.params:
         raise UsageError(f"{cell} was scored from a file; `bench score` scores that file again")
     experiment, job = _found(known, results, data)
-    with experiment.environment(), TemporaryDirectory(prefix="bench-verify-") as place:
+    beside = TemporaryDirectory(prefix="bench-verify-")
+    with experiment.environment(), threads(known.threads), beside as place:
         settings = replace(settings_of(experiment), results=Path(place), jobs=1, force=False)
         prepare([job], settings)
         run([job], settings, console)

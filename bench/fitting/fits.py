@@ -27,14 +27,21 @@ from bench.methods.base import Method, Prerequisite
 from bench.methods.training_log import TrainingLog
 from bench.store.cache import Cache, Key
 from bench.store.code import READ, changed, code_digest
+from bench.store.records import Count
 
 
 @dataclass
 class Fitted:
-    """A method ready to predict, and the seconds its fit took, prerequisites included."""
+    """A method ready to predict, and how it was fitted.
+
+    Args:
+        seconds: that the fit took, prerequisites included.
+        threads: of the CPU that it ran on; None: a fit of an earlier version does not say.
+    """
 
     method: Method
     seconds: float
+    threads: int | None
 
 
 @dataclass
@@ -153,13 +160,15 @@ class Fitter:
                 again = construct(type(method), method.params()).load_state(state, self.data.task)
                 _must_have_form(again.state(), state)
                 again.log = _log(note["log"])
-                return Fitted(again.to(self.device), _duration(note["seconds"]))
+                seconds = _duration(note["seconds"])
+                threads = msgspec.convert(note.get("threads"), Count | None)
+                return Fitted(again.to(self.device), seconds, threads)
 
             known = self.cache.load(self._kind, _name(method, seed), key, read)
         if known is None:
             return None
         self._done[key.digest] = known
-        return Fitted(with_params(known.method, method.params()), known.seconds)
+        return replace(known, method=with_params(known.method, method.params()))
 
     def _fit(self, method: Method, missing: Mapping[int, Key], title: str) -> dict[int, Fitted]:
         seeds = list(missing)
@@ -221,11 +230,12 @@ class Fitter:
         must_be_unchanged(method.name, method.code_modules())
         with isolated(method.name, self.device):
             state = method.state()
+        threads = torch.get_num_threads()
         self.cache.keep(
             self._kind, _name(method, seed), key, state,
-            seconds=seconds, log=msgspec.to_builtins(method.log),
+            seconds=seconds, threads=threads, log=msgspec.to_builtins(method.log),
         )  # fmt: skip
-        self._done[key.digest] = fitted = Fitted(method, seconds)
+        self._done[key.digest] = fitted = Fitted(method, seconds, threads)
         return fitted
 
 

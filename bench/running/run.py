@@ -318,7 +318,7 @@ def _about(
         "examples_seen": None if log is None else log.examples_seen,
         "device": describe(settings.device),
         **environment(job.method, settings.device),
-        "threads": torch.get_num_threads(),
+        "threads": fitted.threads if fitted else torch.get_num_threads(),
         "peak_memory": None if peak is None else round(peak, 1),
         "versions": {
             "python": platform.python_version(),

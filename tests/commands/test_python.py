@@ -11,6 +11,7 @@ from torch import nn
 
 import bench
 from bench.cli import main
+from bench.commands import cell as cells
 from bench.commands.experiment import Experiment, read
 from bench.datasets.digits import Digits
 from bench.errors import BenchError
@@ -258,6 +259,20 @@ def test_a_cell_is_measured_again(measured):
     said = run("verify", "--results", measured, "--cell", path, code=1)
     path.write_text(before)
     assert "contradiction" in said
+
+
+def test_a_cell_is_fitted_again_on_as_many_threads_as_before(measured, monkeypatch):
+    path, seen, before = measured / "rows/digits/clean/linear-s0.json", [], torch.get_num_threads()
+    text = path.read_text()
+    path.write_text(re.sub(r'"threads":\d+', f'"threads":{before + 1}', text))
+    run_again = cells.run
+    monkeypatch.setattr(
+        cells, "run", lambda *given: seen.append(torch.get_num_threads()) or run_again(*given)
+    )
+    run("verify", "--results", measured, "--cell", path)
+    path.write_text(text)
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("cell", ["digits/clean/linaer-s0", "../../x", "", "digits"])

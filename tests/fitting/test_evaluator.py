@@ -12,7 +12,7 @@ from bench.datasets.store import Store
 from bench.errors import MethodError
 from bench.fitting import training_evidence
 from bench.fitting.console import Console
-from bench.fitting.device import resolve
+from bench.fitting.device import resolve, threads
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter
 from bench.fitting.prediction import Prediction, check
@@ -47,6 +47,13 @@ def fitter(tmp_path):
 
 
 # One pass, kept
+
+
+def test_a_kept_fit_says_how_many_threads_it_ran_on(tmp_path):
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        made = make_fitter(tmp_path).obtain(Linear(), 0)
+    assert (made.threads, make_fitter(tmp_path).obtain(Linear(), 0).threads) == (before + 1,) * 2
 
 
 def test_one_pass_leaves_probabilities_logits_and_features(fitter, monkeypatch):
