@@ -32,6 +32,19 @@ class Ddu(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {
+            "text": "its density tells outliers better than its entropy",
+            "score": "class_density",
+            "than": "ddu",
+        },
+        {
+            "text": "its density tells outliers as well as an ensemble",
+            "score": "class_density",
+            "than": "ensemble",
+            "least": -0.01,
+        },
+    )
     minimum: ClassVar = {"bound": 0}
 
     def __init__(self, *, bound: float = 3.0, **inherited: Unpack[DeepParams]) -> None:

@@ -81,6 +81,20 @@ class Duq(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "validation inliers"
+    claims = (
+        {
+            "text": "tells outliers as well as an ensemble",
+            "score": "max_logit",
+            "than": "ensemble",
+            "least": -0.01,
+        },
+        {
+            "text": "is as accurate as a softmax",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "least": -0.005,
+        },
+    )
     minimum: ClassVar = {"size": 1, "length": 1e-3, "penalty": 0, "keep": 0}
     presets: ClassVar = {"smoke": {"size": 16}}
 

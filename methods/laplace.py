@@ -108,6 +108,15 @@ class Laplace(DeepMethod[Posterior]):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "tells outliers better than the one network"},
+        {
+            "text": "is as accurate as the one network",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "least": -0.005,
+        },
+    )
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4}}
     minimum: ClassVar = {"samples": 1}

@@ -31,6 +31,19 @@ class Mimo(MembersMethod):
     name = "mimo"
     source = "Havasi et al. 2021, arXiv:2010.06610"
     tuned = "published"
+    claims = (
+        {
+            "text": "is more accurate than the one network",
+            "metric": "accuracy",
+            "scenario": "clean",
+        },
+        {"text": "is likelier than the one network", "metric": "nll", "scenario": "clean"},
+        {
+            "text": "is more accurate on corrupted inputs",
+            "metric": "accuracy",
+            "scenario": "corruption",
+        },
+    )
     presets: ClassVar = {"smoke": {"size": 2}}
 
     def __init__(self, *, size: int = 3, **inherited: Unpack[DeepParams]) -> None:

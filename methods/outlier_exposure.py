@@ -38,6 +38,15 @@ class OutlierExposure(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "tells outliers better than plain training"},
+        {
+            "text": "is as accurate as plain training",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "least": -0.005,
+        },
+    )
     auxiliary: ClassVar = NAME
     presets: ClassVar = {"smoke": {"outliers": 100}}
     minimum: ClassVar = {"weight": 0, "outliers": 1}

@@ -73,6 +73,16 @@ class PackedEnsemble(MembersMethod):
     name = "packed_ensemble"
     source = "Laurent et al. 2023, arXiv:2210.09184"
     tuned = "published"
+    claims = (
+        {
+            "text": "is as accurate as an ensemble",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "than": "ensemble",
+            "least": -0.005,
+        },
+        {"text": "tells outliers as well as an ensemble", "than": "ensemble", "least": -0.01},
+    )
     minimum: ClassVar = {"alpha": 0.1}
 
     def __init__(

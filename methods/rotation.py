@@ -44,8 +44,8 @@ class Rotation(DeepMethod[Turned]):
     """L = CE(f(x), y) + ``weight`` E_r CE(turn(x turned by r), r), r = 0, 90, 180 and 270 degrees.
 
     A network that must know how an input lies learns more of its shape; where it fails to say so,
-    the input is strange. The score `rotation_loss` adds this loss to the KL divergence of the
-    softmax from the uniform distribution, as the paper does. Inputs must be square. An update sees
+    the input is strange. The score `rotation_loss` is this loss less the KL divergence of the
+    uniform distribution from the softmax, as in the paper. Inputs must be square. An update sees
     each input four times, and takes as much longer. The weight 0.5 is the authors'.
 
     Claim of the paper: outliers, near ones as well, are told better than by a network without the
@@ -60,6 +60,14 @@ class Rotation(DeepMethod[Turned]):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "tells outliers better than plain training", "score": "rotation_loss"},
+        {
+            "text": "tells near outliers better than plain training",
+            "group": "near",
+            "score": "rotation_loss",
+        },
+    )
     minimum: ClassVar = {"weight": 0}
 
     def __init__(self, *, weight: float = 0.5, **inherited: Unpack[DeepParams]) -> None:

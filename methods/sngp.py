@@ -82,6 +82,11 @@ class Sngp(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "validation inliers"
+    claims = (
+        {"text": "tells outliers better than the one network"},
+        {"text": "tells outliers as well as an ensemble", "than": "ensemble", "least": -0.01},
+        {"text": "is better calibrated than the one network", "metric": "ece", "scenario": "clean"},
+    )
     predict_only = frozenset({"factor"})
     presets: ClassVar = {"smoke": {"size": 64}}
     minimum: ClassVar = {"bound": 0, "size": 1, "length": 1e-3, "factor": 0}

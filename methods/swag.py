@@ -93,6 +93,10 @@ class Swag(DeepMethod[Visited]):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "validation inliers"
+    claims = (
+        {"text": "tells outliers better than the one network"},
+        {"text": "is better calibrated than the one network", "metric": "ece", "scenario": "clean"},
+    )
     predict_only = frozenset({"samples"})
     presets: ClassVar = {"smoke": {"samples": 4, "rank": 4}}
     minimum: ClassVar = {"share": 0, "rate": 0, "rank": 1, "samples": 1}

@@ -49,6 +49,15 @@ class T2FNorm(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "lets fewer outliers pass than cross entropy", "metric": "fpr95_id"},
+        {
+            "text": "is as accurate as cross entropy",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "least": -0.005,
+        },
+    )
     point_prediction = "single"
     minimum: ClassVar = {"tau": 1e-3}
 

@@ -15,6 +15,8 @@ from bench.methods.leaves import NAME, dead_leaves
 from bench.methods.outlier_exposure import OutlierExposure
 from bench.methods.rotation import Rotation
 from bench.methods.training import Batch
+from bench.scores import all_scores
+from bench.scores.base import Evidence
 
 TASK = Task((1, 4, 4), ("a", "b"), ("x", "y", "z"))
 SMALL = {"blocks": 2, "width": 8}
@@ -77,3 +79,12 @@ def test_rotation_adds_the_loss_of_telling_the_turns():
 def test_rotation_takes_square_inputs():
     with pytest.raises(BenchError, match=r"4 x 8 pixels.*square"):
         Rotation().prepare(Task((1, 4, 8), ("a",), ("x", "y")))
+
+
+def test_the_rotation_score_is_the_loss_of_the_turns_less_the_certainty():
+    logits = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0)).double()
+    loss = torch.linspace(0, 2, 5).double()
+    said = Evidence(torch.zeros(5, 1), logits, extras={"rotation_loss": loss})
+    even = torch.full((5, 2, 3), 1 / 3).double()
+    certainty = functional.kl_div(logits.log_softmax(-1), even, reduction="none").sum(-1).mean(-1)
+    torch.testing.assert_close(all_scores()["rotation_loss"](said), loss - certainty)
