@@ -73,7 +73,8 @@ class Vbll(Standard):
     The last layer has a posterior N(w, V) for the weights of each class, V of any form, and noise
     of the logits; a bound of the evidence without draws (Jensen) is maximised, together with all
     other weights, and its KL term has the weight 1 / N. The layer, its prior and its initial
-    values are those of the authors' package, `pip install 'bench[vbll]'`.
+    values are those of the authors' package, `pip install 'bench[vbll]'`. The tag `rivals` leaves
+    it out.
 
     Claim of the paper: better accuracy, calibration and detection of outliers than baselines
     (abstract).
@@ -85,8 +86,7 @@ class Vbll(Standard):
 
     name = "vbll"
     source = "Harrison, Willes and Snoek 2024, arXiv:2404.11599"
-    tags: ClassVar = frozenset({"rivals"})
-    asked_for = "a rival: --methods rivals runs them"
+    asked_for = "a rival with a package of its own: pip install 'bench[vbll]'"
     tuned = "published"
     claims = (
         {"text": "tells outliers better than the one network"},
