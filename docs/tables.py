@@ -38,7 +38,7 @@ from bench.report.stats import best, mean_and_std
 from bench.report.wu2021 import published
 from bench.scenarios.base import Scenario
 from bench.scores import all_scores
-from bench.store.records import RANKED_BY, REFERENCE, Headline
+from bench.store.records import RANKED_BY, REFERENCE, Claim, Headline
 
 DOCS = Path(__file__).resolve().parent
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -75,6 +75,19 @@ def method_parameters() -> Lines:
     for name, parameters in explained("methods").items():
         own = (p for p in parameters if sizes(p) != shared.get(p.name))
         yield from ((code(name), *cells(p)) for p in own)
+
+
+@table("method", "its paper's claim", "gain in", "over", "more than")
+def claim_table() -> Lines:
+    """What the papers of methods claim."""
+    known = metrics()
+    for name, cls in subclasses(methods, Method).items():
+        for claim in msgspec.convert(cls.claims, tuple[Claim, ...]):
+            spec = known[claim.metric].spec
+            where = f"{spec.heading}, `{claim.scenario}` {claim.group}".strip()
+            by = f", by `{claim.score}`" if claim.score else ""
+            over = code(claim.than) + (f" by `{claim.than_score}`" if claim.than_score else "")
+            yield code(name), claim.text, where + by, over, f"{spec.scale * claim.least:g}"
 
 
 @table("parameter", "default", "meaning")

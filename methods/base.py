@@ -68,12 +68,14 @@ class Method(Named, ABC):
     named in ``predict_only`` do not change the fit, so changing them reuses the cached model.
     ``point_prediction`` names the probabilities that accuracy and calibration are computed from:
     the mean over its samples, or those of its single classifier (where samples serve the
-    uncertainty alone). ``decodes`` is set where activations decode to images.
+    uncertainty alone). ``decodes`` is set where activations decode to images. ``claims`` are
+    statements of its paper for a report to judge, each the fields of `bench.store.records.Claim`.
     """
 
     predict_only: ClassVar[frozenset[str]] = frozenset()
     point_prediction: ClassVar[Literal["samples", "single"]] = "samples"
     decodes: ClassVar[bool] = False
+    claims: ClassVar[Sequence[Mapping[str, str | float]]] = ()
     log: TrainingLog | None = None  # set by `fit` where networks are trained
 
     @abstractmethod

@@ -31,6 +31,15 @@ class LogitNorm(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "lets fewer outliers pass than cross entropy", "metric": "fpr95_id"},
+        {
+            "text": "is as accurate as cross entropy",
+            "metric": "accuracy",
+            "scenario": "clean",
+            "least": -0.005,
+        },
+    )
     minimum: ClassVar = {"tau": 0}
 
     def __init__(self, *, tau: float = 0.04, **inherited: Unpack[DeepParams]) -> None:

@@ -35,6 +35,9 @@ class Mixup(Standard):
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
     tuned = "published"
+    claims = (
+        {"text": "is better calibrated than plain training", "metric": "ece", "scenario": "clean"},
+    )
     variants: ClassVar = {"regmixup": {"alpha": 20.0, "plain": 1.0}}
     minimum: ClassVar = {"alpha": 1e-3, "plain": 0}
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, cached_property
 
+import msgspec
 import torch
 from torch import Tensor
 
-from bench import datasets, methods
+from bench import datasets, methods, scenarios
 from bench.datasets.base import Dataset, Split, Splits, Task, fingerprint, generator
 from bench.datasets.store import Store
 from bench.discover import choose, subclasses
@@ -21,7 +22,10 @@ from bench.fitting.fits import construct
 from bench.fitting.isolation import content, isolated, settings
 from bench.fitting.prediction import Prediction, run_network
 from bench.methods.base import Method, NotFittedError
-from bench.scores.base import TUNED
+from bench.metrics.registry import specs
+from bench.scenarios.base import Scenario
+from bench.scores.base import TUNED, all_scores
+from bench.store.records import Claim
 
 Check = Callable[["Trial"], None]
 CHECKS: dict[str, Check] = {}
@@ -270,6 +274,21 @@ def says_how_it_was_tuned(trial: Trial) -> None:
     """It says how it was tuned, in words that are known."""
     word = trial.build().tuned
     _require(word in TUNED, f"tuned = {word!r}, not one of {', '.join(TUNED)}")
+
+
+@check
+def claims_can_be_judged(trial: Trial) -> None:
+    """What it says of its paper's claims can be judged."""
+    known, asked = set(Claim.__struct_fields__), subclasses(scenarios, Scenario)
+    for said in trial.choice.cls.claims:  # type: ignore[attr-defined]
+        strange = ", ".join(sorted(set(said) - known))
+        _require(not strange, f"claims: {strange} is none of {', '.join(sorted(known))}")
+        claim = msgspec.convert(said, Claim)
+        _require(claim.than in trial.known, f"claims: there is no method {claim.than}")
+        _require(claim.scenario in asked, f"claims: there is no scenario {claim.scenario}")
+        _require(claim.metric in specs(), f"claims: there is no metric {claim.metric}")
+        for score in {claim.score, claim.than_score} - {""}:
+            _require(score in all_scores(), f"claims: there is no score {score}")
 
 
 @check

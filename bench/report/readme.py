@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.errors import UsageError
 from bench.report import GALLERY, formats, pareto
+from bench.report import claims as method_claims
 from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Leaderboard, leaderboard
 from bench.report.scenarios import everything, printed
@@ -55,6 +56,8 @@ def render(
         parts += [f"## {formats.markdown_escape(group.title)}\n"]
         parts += write_leaderboards(results, group, score)
         parts += write_scenarios(results, group, score)
+        if verdicts := method_claims.summary(group, score):
+            parts += ["### What the methods' papers claim\n", verdicts]
         parts += figures_of(group, planned)
     if figures and paper:
         drawing.write_gallery(planned, undrawn, results)

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import msgspec
 import torch
 
 from bench.datasets.base import Dataset, View
@@ -23,6 +24,7 @@ from bench.fitting.console import Console
 from bench.fitting.device import describe, environment, threads
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
+from bench.methods.base import Method
 from bench.metrics import registry
 from bench.running import cluster, curves, memory
 from bench.running.plan import Job
@@ -286,6 +288,12 @@ def _keep_curves(
         evaluator.fitter.console.say(f"no curves of {' '.join(map(str, place))}: {error}")
 
 
+def _claims(method: Method, scenario: Scenario) -> tuple[records.Claim, ...]:
+    """Return the claims that a scenario judges."""
+    claims = msgspec.convert(method.claims, tuple[records.Claim, ...])
+    return tuple(claim for claim in claims if claim.scenario == scenario.name)
+
+
 def _about(
     job: Job,
     evaluator: Evaluator,
@@ -306,6 +314,7 @@ def _about(
         "preset": settings.preset,
         "params": job.method.params(),
         "tuned": job.method.tuned,
+        "claims": _claims(job.method, scenario),
         "scenario_params": scenario.params(),
         "answer": job.method.point_prediction,
         "score": None if failed else headline_score(evaluator),

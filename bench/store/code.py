@@ -25,7 +25,7 @@ NO_NUMBERS = {
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
     "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
-DECLARE = frozenset({"tuned"})  # attributes of classes that say something and make no number
+DECLARE = frozenset({"tuned", "claims"})  # attributes of classes that make no number
 READ = frozenset({"answer", "extras", "linear_head"})  # of a method: they read a fit
 
 

@@ -102,6 +102,30 @@ class Headline(Struct, frozen=True, omit_defaults=True):
     order: int = 50
 
 
+class Claim(Struct, frozen=True, omit_defaults=True):
+    """A statement of a method's paper that rows can judge: what the method gains over another.
+
+    Args:
+        text: the statement in a few words.
+        metric: what is compared, its mean over views.
+        scenario: the views' scenario.
+        group: the only group of views that counts, or empty for all.
+        score: the method's score where the metric belongs to one; empty: the board's.
+        than: the other method.
+        than_score: the other method's score; empty: the board's.
+        least: the least gain, in the unit of rows; below 0, the largest loss.
+    """
+
+    text: Name
+    metric: Name = "auroc"
+    scenario: Name = "cross_dataset"
+    group: Label = ""
+    score: Label = ""
+    than: Name = "standard"
+    than_score: Label = ""
+    least: float = 0.0
+
+
 class Row(Struct, frozen=True, omit_defaults=True):
     """The metrics of one view under one score.
 
@@ -158,6 +182,7 @@ class Record(Struct, frozen=True, kw_only=True, dict=True):
     time: Label = ""
     missing: dict[Name, Text] = {}
     tuned: Label = ""
+    claims: tuple[Claim, ...] = ()
     left_out: dict[Name, Text] = {}
     rows: tuple[Row, ...]
 
@@ -356,6 +381,9 @@ def _check(record: Record) -> None:
         names |= {row.view, row.score, row.group, row.family, *row.metrics}
     for headline in record.headlines:
         names |= {headline.label, headline.metric, headline.view, headline.group, headline.score}
+    for claim in record.claims:
+        names |= {claim.text, claim.metric, claim.scenario, claim.group, claim.score, claim.than,
+                  claim.than_score}  # fmt: skip
     for spec in record.metric_specs:
         names |= {spec.name, spec.label, spec.unit}
     for name in names - _SOUND:
