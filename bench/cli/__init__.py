@@ -49,7 +49,7 @@ class _Group(click.Group):
 
 def _stop(ctx: click.Context, message: str, code: int) -> None:
     log.debug("stopped", exc_info=True)
-    click.echo(f"bench: {message}", err=True)
+    click.echo(f"bench: {' '.join(message.split())}", err=True)  # a name may hold line breaks
     ctx.exit(code)
 
 

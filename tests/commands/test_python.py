@@ -108,6 +108,7 @@ WRONG = {
     "a class": (lambda: bench.evaluate(nn.Linear), "takes a torch.nn.Module, not type"),
     "too few logits": (lambda: evaluate(network(9)), "9 logits an image.* 10 classes"),
     "NaN": (lambda: evaluate(nn.Sequential(network(), Nan())), "not finite"),
+    "softmax": (lambda: evaluate(nn.Sequential(network(), nn.Softmax(-1))), "not logits"),
     "no tensor": (lambda: evaluate(nn.Sequential(network(), Words())), "returns str"),
     "another shape": (lambda: evaluate(network(inputs=784)), "fails on images of 1x8x8"),
     "no linear layer": (lambda: evaluate(conv()), "no linear layer"),
