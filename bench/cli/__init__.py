@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench import plugins
-from bench.cli import look, results, running
+from bench.cli import look, results, running, validating
 from bench.errors import BenchError
 
 log = logging.getLogger("bench")
@@ -66,5 +66,5 @@ def main() -> None:
     """Measure how well neural networks know what they don't know."""
 
 
-for command in (*running.COMMANDS, *results.COMMANDS, *look.COMMANDS):
+for command in (*running.COMMANDS, *results.COMMANDS, *validating.COMMANDS, *look.COMMANDS):
     main.add_command(command)
