@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,10 @@ class Perceptron(Trained):
     def optimizer(self, net: Network) -> Optimizer:
         decayed = [layer.weight for layer in linear_layers(net.body)]
         others = [layer.bias for layer in linear_layers(net)] + [net.head.weight]
-        groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others}]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": WEIGHT_DECAY},
+            {"params": others},
+        ]
         return Adam(groups, lr=1e-3, fused=True)
 
     def rate(self, progress: float) -> float:
