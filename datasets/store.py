@@ -234,9 +234,12 @@ def unpack_zip(name: str, archive: Path, target: Path, hint: str | None = None) 
         with zipfile.ZipFile(archive) as opened, draft(target) as folder:
             for member in opened.namelist():
                 _refuse_escape(name, archive, member, hint)
+            folder.mkdir(exist_ok=True)  # of an archive with nothing in it
             opened.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, PermissionError) as error:
         raise damaged(name, archive, error, hint) from error
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a rare way
+        raise damaged(name, archive, "encrypted, or of a kind that is not read", hint) from error
     return target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import logging
 import os
 import pickle
 import sys
@@ -43,14 +44,14 @@ def called_factory(factory: str, model: str, classes: int) -> nn.Module:
     with _importable(path):
         try:
             module = _from_file(path) if path else importlib.import_module(place)
-        except Exception as error:  # whatever a file of the user's raises
+        except (Exception, SystemExit) as error:  # whatever a file of the user's raises
             raise BenchError(f"factory={factory} cannot be imported ({_reason(error)})") from error
         function = getattr(module, name, None)
         if not callable(function):
             raise BenchError(f"factory={factory}: {place} has no function '{name}'")
         try:
             net = function(*([model] if model else []), **_accepted(function, classes))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BenchError(f"factory={factory} failed ({_reason(error)})") from error
     if not isinstance(net, nn.Module):
         raise BenchError(f"factory={factory} returned {type(net).__name__}, not a torch.nn.Module")
@@ -106,7 +107,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "save the network's state_dict() instead"
         ) from error
     except Exception as error:  # torch passes on whatever a damaged file leads it to
-        raise BenchError(f"{path} cannot be read as weights ({_reason(error)})") from error
+        raise BenchError(
+            f"{path} is damaged, or not what torch.save writes of a state_dict() ({_reason(error)})"
+        ) from error
     return _tensors(read, path)
 
 
@@ -122,16 +125,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _tensors(read: object, path: Path) -> dict[str, Tensor]:
-    """Find the state dict in what a training script saved; drop the prefix of parallel training."""
+    """Find the state dict in what a training script saved."""
     for name in NESTED:
         if isinstance(read, Mapping) and isinstance(read.get(name), Mapping):
             read = read[name]
     if not isinstance(read, Mapping) or not any(isinstance(v, Tensor) for v in read.values()):
         raise BenchError(f"{path} holds no state dict, but {type(read).__name__}")
-    tensors = {str(k): v for k, v in read.items() if isinstance(v, Tensor)}
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): v for name, v in tensors.items()}
-    return tensors
+    return {str(k): v for k, v in read.items() if isinstance(v, Tensor)}
 
 
 def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
@@ -141,6 +141,7 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str) -> No
         BenchError: some are missing, unexpected, of another shape, or not finite; named.
     """
     own = net.state_dict()
+    weights = _without_wrapper(weights, own)
     shapes = [
         f"{k} ({_shape(weights[k])} for {_shape(v)})"
         for k, v in own.items()
@@ -157,6 +158,16 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str) -> No
     net.load_state_dict(dict(weights))
 
 
+def _without_wrapper(weights: Mapping[str, Tensor], own: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """Drop the first word of all names if that makes them the network's own.
+
+    Parallel training puts "module." there, torch.compile "_orig_mod.", a Lightning module "model.".
+    """
+    inner = {name.partition(".")[2]: values for name, values in weights.items()}
+    one_word = len({name.partition(".")[0] for name in weights}) == 1
+    return inner if one_word and inner.keys() == own.keys() else weights
+
+
 def load_program(path: Path) -> nn.Module:
     """Return the network of an exported program, as torch.export.save wrote it.
 
@@ -170,6 +181,9 @@ def load_program(path: Path) -> nn.Module:
     # `load` falls back to a full unpickling without this, with no more than a warning.
     before = os.environ.get(SAFE_LOADING)
     os.environ[SAFE_LOADING] = "1"
+    log = logging.getLogger("torch.export")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it prints the traceback of every attempt
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,6 +191,7 @@ def load_program(path: Path) -> nn.Module:
     except Exception as error:
         raise BenchError(f"{path} is no exported program ({_reason(error)})") from error
     finally:
+        log.setLevel(level)
         if before is None:
             del os.environ[SAFE_LOADING]
         else:

@@ -184,7 +184,7 @@ class Pretrained(Method):
                 outputs = given.outputs(probe)
         except BenchError as error:
             raise BenchError(f"{self.label}: {error}") from error
-        except Exception as error:  # whatever a network of the user's raises
+        except (Exception, SystemExit) as error:  # whatever a network of the user's raises
             shape = "x".join(map(str, task.shape))
             reason = " ".join(str(error).split())[:200]
             raise BenchError(
@@ -194,6 +194,11 @@ class Pretrained(Method):
         for name, values in outputs._asdict().items():
             if not values.isfinite().all():
                 raise BenchError(f"{self.label}: the network gives {name} that are not finite")
+        if _is_softmax(outputs.logits):
+            raise BenchError(
+                f"{self.label}: the network gives probabilities, which are not logits; leave out "
+                "its softmax, or return their logarithm"
+            )
         if self.mc and not given.dropouts():
             raise BenchError(f"{self.label}: mc=True, and the network has no dropout layer")
         return given
@@ -202,6 +207,10 @@ class Pretrained(Method):
         programs = [path for path in self.weights if path.endswith(".pt2")]
         if not self.factory and len(programs) < max(1, len(self.weights)):
             raise BenchError(f"{self.name}: give factory=file.py:function, or weights=file.pt2")
+        if "" in self.weights:
+            raise BenchError(f"{self.label}: weights= names no file")
+        if len({*self.classes}) < len(self.classes):
+            raise BenchError(f"{self.label}: classes= names a class twice")
         if absent := [name for name in task.classes if self.classes and name not in self.classes]:
             raise BenchError(
                 f"{self.label}: classes= lacks {', '.join(absent[:5])} of the data set; it has "
@@ -217,3 +226,7 @@ class Pretrained(Method):
             raise BenchError(f"{self.label}: channels is 0, 1 or 3, not {self.channels}")
         if self.samples < 1 or self.size < 0:
             raise BenchError(f"{self.label}: samples is at least 1, and size at least 0")
+
+
+def _is_softmax(logits: Tensor) -> bool:
+    return bool((logits >= 0).all() and ((logits.double().sum(-1) - 1).abs() < 1e-4).all())

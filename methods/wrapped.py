@@ -66,22 +66,22 @@ class Given(nn.Module):
     def forward(self, x: Tensor, dropout: bool = False) -> Tensor:
         x = self.prepared(x)
         if not dropout:
-            return self._ordered(self.net(x))
+            return self._ordered(self.net(x), len(x))
         with ExitStack() as hooks:
             for layer in self.dropouts():
                 hooks.enter_context(layer.register_forward_hook(_dropped))
-            return self._ordered(self.net(x))
+            return self._ordered(self.net(x), len(x))
 
     def outputs(self, x: Tensor) -> Outputs:
         """Return logits and features (n, F) of one pass."""
         x = self.prepared(x)
         if isinstance(self.net, Program):
             logits, features = self.net.with_features(x)
-            return Outputs(self._ordered(logits), _flat(features))
+            return Outputs(self._ordered(logits, len(x)), _flat(features))
         seen: list[Tensor] = []
         head = self.net.get_submodule(self.head)
         with _watch(head, seen, output=self.takes_output):
-            logits = self._ordered(self.net(x))
+            logits = self._ordered(self.net(x), len(x))
         return Outputs(logits, _flat(seen[-1]))
 
     def take_features(self, name: str, x: Tensor) -> None:
@@ -114,10 +114,13 @@ class Given(nn.Module):
         """Return the layers that drop features in training."""
         return [layer for layer in self.net.modules() if type(layer) in MASKS]
 
-    def _ordered(self, logits: Any) -> Tensor:
+    def _ordered(self, logits: Any, n: int) -> Tensor:
         logits = getattr(logits, "logits", logits)
         if not isinstance(logits, Tensor):
             raise BenchError(f"the network returns {type(logits).__name__}, not a tensor of logits")
+        if logits.shape[:1] != (n,):
+            shape = "x".join(map(str, logits.shape)) or "one number"
+            raise BenchError(f"the network gives {shape} for {n} images, not logits of each")
         targets, classes = self.shape
         if logits.shape[1:].numel() != targets * classes:
             raise BenchError(

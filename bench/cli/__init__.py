@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench import plugins
-from bench.cli import look, results, running
+from bench.cli import look, results, running, validating
 from bench.errors import BenchError
 
 log = logging.getLogger("bench")
@@ -49,7 +49,7 @@ class _Group(click.Group):
 
 def _stop(ctx: click.Context, message: str, code: int) -> None:
     log.debug("stopped", exc_info=True)
-    click.echo(f"bench: {message}", err=True)
+    click.echo(f"bench: {' '.join(message.split())}", err=True)  # a name may hold line breaks
     ctx.exit(code)
 
 
@@ -66,5 +66,5 @@ def main() -> None:
     """Measure how well neural networks know what they don't know."""
 
 
-for command in (*running.COMMANDS, *results.COMMANDS, *look.COMMANDS):
+for command in (*running.COMMANDS, *results.COMMANDS, *validating.COMMANDS, *look.COMMANDS):
     main.add_command(command)

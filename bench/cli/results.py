@@ -54,10 +54,14 @@ def report(
 
 
 @click.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True,
-              help="File: .csv, .json or .parquet; with --predictions a folder.")  # fmt: skip
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True,
+    help="File: .csv, .json or .parquet; with --predictions or --to a folder.",
+)  # fmt: skip
 @click.option("--predictions", is_flag=True,
               help="Write outputs of networks as .npz instead (docs/score.md).")  # fmt: skip
+@click.option("--to", type=click.Choice(["tensorboard"]), default=None,
+              help="Write the loss and accuracy of each epoch of the fits instead.")  # fmt: skip
 @METHODS
 @DATASETS
 @SCENARIOS
@@ -67,22 +71,36 @@ def report(
 @DATA
 @MERGED
 @common
-def export(folders: list[Path], out: Path, predictions: bool, **asked: Any) -> None:
+def export(folders: list[Path], out: Path, predictions: bool, to: str | None, **asked: Any) -> None:
     """Write every row to one file that pandas reads in one call (docs/schema.md).
 
     With --predictions write what networks answered, of the methods, data sets, scenarios and
     seeds asked for; those options serve nothing else.
     """
+    if predictions and to:
+        raise UsageError("export writes either --predictions or --to tensorboard at once")
     if predictions:
         _export_predictions(folders[0], out, asked)
         return
     _only_with_predictions(asked)
+    if to:
+        _export_training(folders, out)
+        return
     from bench.commands.export import export as write
 
     lines, problems = write(folders, out)
     for problem in problems:
         click.echo(f"bench: {problem}", err=True)
     click.echo(f"{lines} lines -> {out}")
+
+
+def _export_training(folders: list[Path], out: Path) -> None:
+    from bench.commands.tensorboard import export as write
+
+    runs, problems = write(folders, out)
+    for problem in problems:
+        click.echo(f"bench: {problem}", err=True)
+    click.echo(f"{runs} runs -> {out}; next: tensorboard --logdir {out}")
 
 
 def _only_with_predictions(asked: dict[str, Any]) -> None:

@@ -6,7 +6,9 @@ docs/score.md describes the files, which `bench.commands.predictions` writes as 
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +21,7 @@ from torch import Tensor
 import bench.scenarios
 from bench.datasets.base import Task, View
 from bench.discover import subclasses, unknown
-from bench.errors import UsageError
+from bench.errors import BenchError, UsageError
 from bench.fitting.prediction import Prediction, check
 from bench.fitting.training_evidence import Learner, linear_head
 from bench.metrics import registry
@@ -55,27 +57,44 @@ def score(
     Raises:
         UsageError: a file cannot be read, or does not hold what it should; says which and what.
     """
+    for option, word in (("--name", name), ("--dataset", dataset)):
+        if not re.fullmatch(r"[^\W_][\w.=,+~-]*", word):
+            raise UsageError(f"{option} takes a name of letters and digits, not '{word}'")
     sets = _read(files)
     where = ", ".join(path.name for path in files)
-    inliers, shifted = _predictions(sets, where)
-    answer = _answer(sets[INLIERS], inliers)
     about = {
         "method": f"{name}:from={where}", "dataset": dataset, "preset": preset, "device": "cpu",
-        "seed": _value(INLIERS, sets[INLIERS], "seed", 0), "score": own_score(inliers.probs),
-        "answer": answer, "metric_specs": registry.added(),
-        "params": {"scored_from": where}, "key": _digest(files),
+        "metric_specs": registry.added(), "params": {"scored_from": where}, "key": _digest(files),
     }  # fmt: skip
-    rows: dict[str, list[Row]] = {"clean": []}
+    try:
+        measured, rows, reasons = _measured(sets, name)
+    except BenchError as error:
+        raise UsageError(f"{where}: {str(error).rstrip('.')}; see docs/score.md") from None
+    written = [_write(results, key, about | measured, made) for key, made in rows.items()]
+    return written, reasons
+
+
+def _measured(
+    sets: Mapping[str, Arrays], name: str
+) -> tuple[dict[str, Any], dict[str, list[Row]], list[str]]:
+    """Return what records say of the inliers, the rows by scenario, and scores left out."""
+    for which, arrays in sets.items():
+        _must_have_same_rows(which, arrays)
+    inliers, shifted = _predictions(sets)
+    answer = _answer(sets[INLIERS], inliers)
     if (y := _labels(INLIERS, sets[INLIERS], inliers)) is None:
-        raise UsageError(f"{where}: no {INLIERS}/labels; see docs/score.md")
-    rows["clean"] += clean_rows(inliers, y, answer)
+        raise UsageError(f"no {INLIERS}/labels")
+    rows = {"clean": [*clean_rows(inliers, y, answer)]}
     for which, prediction in shifted.items():
         scenario = _scenario(which, sets[which])
         view = _view(which, sets[which], prediction)
         found = scenario.rows(inliers, prediction, view, name)
         rows.setdefault(scenario.name, []).extend(found)
     reasons = [f"{score} {why}" for score, why in unavailable(inliers).items()]
-    return [_write(results, key, about, made) for key, made in rows.items()], reasons
+    seed = _value(INLIERS, sets[INLIERS], "seed", 0)
+    if seed < 0:
+        raise UsageError(f"{INLIERS}/seed is {seed}, not 0 or more")
+    return {"seed": seed, "score": own_score(inliers.probs), "answer": answer}, rows, reasons
 
 
 def _write(results: Path, scenario: str, about: Mapping[str, Any], rows: list[Row]) -> Path:
@@ -90,12 +109,10 @@ def _write(results: Path, scenario: str, about: Mapping[str, Any], rows: list[Ro
 # Sets of arrays
 
 
-def _predictions(
-    sets: Mapping[str, Arrays], where: str
-) -> tuple[Prediction, dict[str, Prediction]]:
+def _predictions(sets: Mapping[str, Arrays]) -> tuple[Prediction, dict[str, Prediction]]:
     """Return the prediction of the inliers and of each shifted set, of the same classes."""
     if INLIERS not in sets:
-        raise UsageError(f"{where}: no {INLIERS}/logits or {INLIERS}/probs; see docs/score.md")
+        raise UsageError(f"no {INLIERS}/logits or {INLIERS}/probs")
     evidence = {part: _evidence(part, sets[part]) for part in LEARNED if part in sets}
     fit_score = Learner(evidence.get).fit_score
     made = {
@@ -104,13 +121,29 @@ def _predictions(
         if which not in LEARNED
     }
     inliers = made.pop(INLIERS)
+    if inliers.probs.shape[-1] < 2:
+        raise UsageError(f"{INLIERS}: one class alone; nothing is unsure of it")
     for which, other in made.items():
-        if other.probs.shape[1:] != inliers.probs.shape[1:]:
-            raise UsageError(
-                f"{which}: (samples, targets, classes) are {tuple(other.probs.shape[1:])}, and "
-                f"those of {INLIERS} {tuple(inliers.probs.shape[1:])}"
-            )
+        _must_be_alike(which, "(samples, targets, classes)", other.probs, inliers.probs)
+        _must_be_alike(which, "logits", other.logits, inliers.logits)
+        _must_be_alike(which, "features", other.features, inliers.features)
+        if other.extras.keys() != inliers.extras.keys():
+            raise UsageError(f"{which}: the fields {EXTRA}… are others than those of {INLIERS}")
+    for part, learned in evidence.items():
+        if learned is not None:
+            _must_be_alike(part, "logits", learned.logits, inliers.logits)
+            _must_be_alike(part, "features", learned.features, inliers.features)
     return inliers, made
+
+
+def _must_be_alike(which: str, what: str, values: Tensor | None, known: Tensor | None) -> None:
+    """Check that an array has the axes of the inliers', but for the first, or that neither is."""
+    shape, wanted = (None if v is None else tuple(v.shape[1:]) for v in (values, known))
+    if shape != wanted:
+        raise UsageError(
+            f"{which}: {what} of an input are {shape or 'missing'}, and those of {INLIERS} "
+            f"{wanted or 'missing'}"
+        )
 
 
 def _prediction(which: str, arrays: Arrays, fit_score: Any) -> Prediction:
@@ -118,7 +151,7 @@ def _prediction(which: str, arrays: Arrays, fit_score: Any) -> Prediction:
     probs = _floats(which, "probs", arrays, 4, missing_axis=2)
     if probs is None:
         if logits is None:
-            raise UsageError(f"{which}: neither logits nor probs; see docs/score.md")
+            raise UsageError(f"{which}: neither logits nor probs")
         probs = logits.softmax(-1).unsqueeze(1)
     features = _floats(which, "features", arrays, 2)
     if logits is None and features is not None:
@@ -173,9 +206,7 @@ def _floats(
     values, low = _numbers(which, field, array), dims if missing_axis is None else 2
     if not low <= values.ndim <= dims:
         axes = f"{low} to {dims}" if low < dims else f"{dims}"
-        raise UsageError(
-            f"{which}/{field}: shape {array.shape}, not {axes} axes; see docs/score.md"
-        )
+        raise UsageError(f"{which}/{field}: shape {array.shape}, not {axes} axes")
     if missing_axis is not None and values.ndim == 2 and dims == 4:
         values = values[:, None]  # one sample
     if missing_axis is not None and values.ndim < dims:
@@ -264,8 +295,6 @@ def _read(files: Sequence[Path]) -> dict[str, Arrays]:
             if field in sets.setdefault(which, {}):
                 raise UsageError(f"{file}: {key} was in an earlier file already")
             sets[which][field] = array
-    for which, arrays in sets.items():
-        _must_have_same_rows(which, arrays)
     return sets
 
 
@@ -285,8 +314,10 @@ def _npz(file: Path) -> Arrays:
                 raise ValueError("no .npz archive")
             with archive:
                 return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
+        if "pickle" in reason.lower():  # numpy takes every file that it does not know for one
+            reason = "a pickle, which can run code, or no file of arrays; write it with np.savez"
         raise UsageError(f"{file}: cannot be read as .npz ({reason})") from None
 
 

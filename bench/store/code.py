@@ -25,7 +25,8 @@ NO_NUMBERS = {
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
     "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
 }  # fmt: skip
-DECLARE = frozenset({"tuned", "claims"})  # attributes of classes that make no number
+# Attributes of classes that say something and make no number.
+DECLARE = frozenset({"tuned", "claims", "set_up", "published", "unmeasured"})
 READ = frozenset({"answer", "extras", "linear_head"})  # of a method: they read a fit
 
 

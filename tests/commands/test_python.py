@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch import nn
+from torchvision.models import resnet18
 
 import bench
 from bench.cli import main
@@ -109,6 +110,7 @@ WRONG = {
     "a class": (lambda: bench.evaluate(nn.Linear), "takes a torch.nn.Module, not type"),
     "too few logits": (lambda: evaluate(network(9)), "9 logits an image.* 10 classes"),
     "NaN": (lambda: evaluate(nn.Sequential(network(), Nan())), "not finite"),
+    "softmax": (lambda: evaluate(nn.Sequential(network(), nn.Softmax(-1))), "not logits"),
     "no tensor": (lambda: evaluate(nn.Sequential(network(), Words())), "returns str"),
     "another shape": (lambda: evaluate(network(inputs=784)), "fails on images of 1x8x8"),
     "no linear layer": (lambda: evaluate(conv()), "no linear layer"),
@@ -293,6 +295,20 @@ def test_a_cell_of_own_data_is_found_by_the_file_of_its_run(tmp_path, monkeypatc
 def test_a_cell_of_a_network_in_memory_says_so(tmp_path):
     cell = evaluate(network(), results=tmp_path).records[0].cell
     assert "bench.evaluate" in run("verify", "--results", tmp_path, "--cell", cell, code=2)
+
+
+def test_the_ten_lines_of_the_docs_run(tmp_path, monkeypatch, capsys):
+    page = (bench.ROOT / "docs" / "your_own.md").read_text("utf-8")
+    (lines,) = re.findall(r"<!-- runs in the tests -->\n```python\n(.*?)```", page, re.DOTALL)
+    assert len([line for line in lines.splitlines() if line]) <= 10
+    write_pictures(tmp_path / "pets", 12)
+    write_pictures(tmp_path / "fog", 6, (".",))
+    torch.save(resnet18(num_classes=3).state_dict(), tmp_path / "pets18.pt")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(lines, "your_own.md", "exec"), names)
+    assert "network-ResNet" in capsys.readouterr().out
+    assert {"outliers-fog", "clean"} <= {*names["found"].frame["view"]}
 
 
 def test_the_notebook_runs_and_shows_what_it_says(capsys):

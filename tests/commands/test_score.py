@@ -49,6 +49,9 @@ def test_rows_are_those_of_the_metrics(tmp_path):
     assert row.family == "far"
 
 
+FEATURES = {f"{which}/features": np.ones((40, 4), "f4") for which in ("inliers", "far/other")}
+TRAINING = {"training/logits": np.ones((9, 3), "f4"), "training/features": np.ones((9, 4), "f4")}
+TRAINING |= {"training/labels": np.zeros(9, int)}
 BAD = [
     ({"far/other/logits": np.zeros((4, 5), "f4")}, "classes"),
     ({"inliers/labels": np.full(40, 3)}, "not among the classes 0 to 2"),
@@ -70,6 +73,13 @@ BAD = [
         "rows",
     ),
     ({"far/other/features": np.ones((40, 2, 2), "f4")}, "2 axes"),
+    ({"inliers/features": np.ones((40, 4), "f4")}, "far/other: features .* missing, .* inliers"),
+    (FEATURES | {"far/other/features": np.ones((40, 5), "f4")}, "features of an input are"),
+    (FEATURES | TRAINING | {"training/features": np.ones((9, 7), "f4")}, "training: features"),
+    (FEATURES | TRAINING | {"training/logits": np.ones((9, 5), "f4")}, "training: logits"),
+    (FEATURES | {"inliers/extra:mine": np.ones(40, "f4")}, "extra:"),
+    ({"inliers/logits": np.zeros((40, 1), "f4")}, "one class alone"),
+    ({"inliers/seed": np.array(-1)}, "seed is -1"),
 ]
 
 
@@ -79,8 +89,17 @@ def test_bad_arrays_are_one_line(tmp_path, change, words):
     np.savez(file, **(outputs() | change))
     with pytest.raises(BenchError, match=words) as caught:
         score((file,), tmp_path)
+    assert "mine.npz: " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("names", [{"dataset": "../own"}, {"name": ""}, {"name": "a\nb"}])
+def test_names_that_are_none_are_refused(tmp_path, names):
+    np.savez(tmp_path / "mine.npz", **outputs())
+    with pytest.raises(UsageError, match=r"--(name|dataset) takes a name of letters and digits"):
+        score((tmp_path / "mine.npz",), tmp_path / "r", **names)
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"text"])

@@ -261,6 +261,33 @@ def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, made):
         made(name="pets.zip").splits(0)
 
 
+def test_an_archive_that_cannot_be_used_is_one_line(tmp_path, made):
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        pass
+    with pytest.raises(DataError, match="there is no picture in"):
+        made(name="pets.zip").splits(0)
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("cat/a.png", b"x")
+    content = bytearray((tmp_path / "locked.zip").read_bytes())
+    content[content.find(b"PK\x01\x02") + 8] |= 1  # the flag of encryption
+    content[6] |= 1
+    (tmp_path / "locked.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"locked.zip is damaged \(encrypted"):
+        made(name="locked.zip").splits(0)
+
+
+def test_a_name_with_a_line_break_is_still_one_line(tmp_path):
+    write_pictures(tmp_path / "pets")
+    (tmp_path / "pets" / "cat" / "a\nb.png").write_text("no picture")
+    words = ["run", "--datasets", f"folder:path={tmp_path / 'pets'}", "--methods", "chance"]
+    results = tmp_path / "results"
+    done = CliRunner().invoke(main, [*words, "--results", str(results), "--data", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.output.count("\n") == 1
+    assert "a b.png: it is no picture" in done.output
+    assert not (results / "rows").exists()
+
+
 # Arrays
 
 

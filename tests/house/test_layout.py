@@ -29,7 +29,8 @@ ROOMS = {
     "report": {"errors", "plugins", "store", "metrics"},
 }
 ROOMS["running"] = ROOMS["scenarios"] | {"scenarios", "presets"}
-ROOMS["commands"] = ROOMS["running"] | {"running", "report"}
+ROOMS["anchors"] = ROOMS["scenarios"] | {"scenarios"}
+ROOMS["commands"] = ROOMS["running"] | {"running", "report", "anchors"}
 ROOMS["gallery"] = ROOMS["running"] | {"running", "report"}
 ROOMS["cli"] = {*ROOMS} - {"methods"}
 ROOMS["__main__"] = {"cli"}

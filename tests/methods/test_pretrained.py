@@ -69,6 +69,36 @@ def no_module():
 
 def fails():
     raise RuntimeError("out of\\ncoffee")
+
+
+def quits():
+    raise SystemExit(0)
+
+
+def softmax():
+    return nn.Sequential(make(), nn.Softmax(-1))
+
+
+class Quits(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+
+
+def quits_later():
+    return Quits()
+
+
+class Mean(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()
+
+    def forward(self, x):
+        return self.net(x).mean(0, keepdim=True)
+
+
+def mean():
+    return Mean()
 """
 
 
@@ -89,8 +119,8 @@ def network(classes: int = 3) -> nn.Sequential:
 
 
 def made(folder, function="make", *weights, **params) -> Pretrained:
-    paths = tuple(str(folder / name) for name in weights)
-    return Pretrained(factory=f"{folder / 'nets.py'}:{function}", weights=paths, **params)
+    given = {"weights": tuple(str(folder / name) for name in weights)} | params
+    return Pretrained(factory=f"{folder / 'nets.py'}:{function}", **given)
 
 
 def fitted(method: Pretrained) -> Pretrained:
@@ -164,12 +194,14 @@ def test_features_can_be_those_of_a_named_module(nets):
     assert "the input of 1" in made(nets, "make", "one.pt").prepare(TASK)
 
 
-@pytest.mark.parametrize("nested", ["state_dict", "model", "parallel"])
+@pytest.mark.parametrize("nested", ["state_dict", "model", "parallel", "lightning"])
 def test_state_dicts_are_found_in_what_scripts_save(nets, nested):
     tensors = loaded(nets, "one.pt").state_dict()
     saved = {nested: tensors, "epoch": 3}
     if nested == "parallel":
         saved = {f"module.{name}": tensor for name, tensor in tensors.items()}
+    elif nested == "lightning":
+        saved = {"state_dict": {f"net.{name}": tensor for name, tensor in tensors.items()}}
     torch.save(saved, nets / "saved.pt")
     outputs = fitted(made(nets, "make", "saved.pt")).logits_and_features(X)
     assert torch.equal(outputs.logits[:, 0], loaded(nets, "one.pt")(X))
@@ -269,13 +301,19 @@ def test_weights_that_do_not_fit_are_named(nets, what):
         ("no_module", {}, "returned str, not a torch.nn.Module"),
         ("fails", {}, "RuntimeError: out of coffee"),
         ("nothing", {}, "has no function 'nothing'"),
+        ("quits", {}, "failed .SystemExit: 0"),
+        ("quits_later", {}, "the network fails on images of 1x4x4"),
         ("wrong", {}, "returns dict, not a tensor of logits"),
+        ("mean", {}, "gives 1x3 for 2 images, not logits of each"),
+        ("softmax", {}, "gives probabilities, which are not logits"),
         ("nan", {}, "logits that are not finite"),
         ("colour", {}, "the network fails on images of 1x4x4"),
         ("conv", {}, "no linear layer; name a module with features="),
         ("maps", {"features": "fc"}, "has no module 'fc'; it has 0, 1, 2, 3"),
         ("conv", {"features": "0", "mc": True}, "has no dropout layer"),
         ("make", {"classes": ("a", "b")}, "classes= lacks c of the data set"),
+        ("make", {"classes": ("a", "b", "c", "a")}, "names a class twice"),
+        ("make", {"weights": ("",)}, "weights= names no file"),
         ("make", {"mean": (0.1, 0.2)}, "mean= takes 1 or 1 numbers"),
         ("make", {"std": (0.0,)}, "std=0 divides by nothing"),
         ("colour", {"size": 8, "channels": 2}, "channels is 0, 1 or 3"),
@@ -301,6 +339,15 @@ def test_files_that_are_not_there_are_named(nets):
         Pretrained().prepare(TASK)
 
 
+@pytest.mark.parametrize("name", ["bad.pt", "bad.safetensors", "bad.pt2"])
+def test_a_file_of_no_weights_is_one_line(nets, name, caplog):
+    (nets / name).write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(BenchError, match=f"{name} is ") as caught:
+        made(nets, "make", name).prepare(TASK)
+    assert "\n" not in str(caught.value)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("how", ["torch", "pickle", "zip"])
 def test_a_pickle_never_runs(nets, how):
     flag, path = nets / "ran", nets / "evil.pt"
@@ -310,7 +357,7 @@ def test_a_pickle_never_runs(nets, how):
         path.write_bytes(pickle.dumps(Runs(flag)))
     else:
         torch.save(Runs(flag), path, _use_new_zipfile_serialization=False)
-    with pytest.raises(BenchError, match=r"evil.pt (is a pickle of more than tensors|cannot be)"):
+    with pytest.raises(BenchError, match=r"evil.pt is (a pickle of more than tensors|damaged)"):
         made(nets, "make", "evil.pt").prepare(TASK)
     assert not flag.exists()
 
