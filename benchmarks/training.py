@@ -1,13 +1,17 @@
-"""Seconds of an epoch by our training loop and by a plain PyTorch loop over a DataLoader.
+"""Seconds of an epoch by our loop and by a plain PyTorch loop; and DecNN and ReDecNN over standard.
 
-`python benchmarks/training.py` prints both and their ratio. On two cores of 2026 the ratio was 2.4
-in float32, where only the data loading is saved, and more with bfloat16 units. It is no test: a
+`python benchmarks/training.py` prints the seconds of both loops and their ratio. On two cores of
+2026 it was 2.4 in float32, where only the data loading is saved, and more with bfloat16 units. Then
+it prints what a step of `decnn` and `redecnn` costs over one of `standard`, of equal batches that
+take turns: at full depth, and over a whole training, in which the depth rises. It is no test: a
 busy machine would fail it.
 """
 
 import sys
 import time
 from dataclasses import replace
+from functools import partial
+from statistics import fmean, median
 
 import torch
 from PIL import Image
@@ -16,10 +20,15 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_tensor
 
 from bench.datasets.base import Split, Task
+from bench.methods.decnn import DecNN
+from bench.methods.neural import DeepMethod
+from bench.methods.redecnn import ReDecNN
 from bench.methods.standard import Standard
+from bench.methods.training import Batch, Step
 
 TASK = Task((1, 32, 32), ("digit",), tuple("0123456789"))
 INPUTS = 20_000
+STEPS = 20  # of each method, from the first to the last of a training
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -46,8 +55,38 @@ def plain_epoch(net: torch.nn.Module, pictures: Pictures, batch: int) -> float:
     return time.perf_counter() - start
 
 
+def ratios(batch: int) -> str:
+    """Return what a step of `decnn` and of `redecnn` costs over one of `standard`.
+
+    In seconds of the processor on one thread, which bear other programs.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x, y = torch.rand(batch, *TASK.shape), torch.randint(10, (batch, 1))
+    methods: list[DeepMethod] = [Standard(), DecNN(), ReDecNN()]
+    nets = [method.build(TASK) for method in methods]
+    steps = [
+        Step(net, partial(method.loss, net), method.recipe(), x.device)
+        for method, net in zip(methods, nets, strict=True)
+    ]
+    seconds: list[list[float]] = [[] for _ in steps]
+    for i in range(-1, STEPS):  # the first step is slower
+        for step, found in zip(steps, seconds, strict=True):
+            start = time.process_time()
+            step(Batch(x, y, y[:, :0], (max(i, 0) + 0.5) / STEPS, INPUTS))
+            found.append(time.process_time() - start)
+    torch.set_num_threads(before)
+    deep = [median(found[1 + STEPS // 2 :]) for found in seconds]
+    whole = [fmean(found[1:]) for found in seconds]
+    return f"batch {batch}, over standard ({1e3 * deep[0]:.1f} ms): " + "; ".join(
+        f"{method.name} {deep[i] / deep[0]:.1f}, over a training {whole[i] / whole[0]:.1f}"
+        for i, method in enumerate(methods)
+        if i
+    )
+
+
 def main() -> None:
-    """Measure both loops on random images."""
+    """Measure both loops on random images, and the steps of three methods."""
     x = torch.randint(256, (INPUTS, *TASK.shape), dtype=torch.uint8)
     y = torch.randint(10, (INPUTS, 1))
     method = Standard(epochs=3, min_updates=0)
@@ -56,6 +95,8 @@ def main() -> None:
     ours = fitted.log.epoch_seconds if fitted.log else float("nan")
     plain = plain_epoch(method.build(TASK), Pictures(x, y), method.batch)
     sys.stdout.write(f"plain {plain:.2f} s, ours {ours:.2f} s, ratio {plain / ours:.1f}\n")
+    for batch in (64, method.batch):
+        sys.stdout.write(ratios(batch) + "\n")
 
 
 if __name__ == "__main__":

@@ -181,11 +181,11 @@ class DecodableMethod(DeepMethod[Decodable]):
         f, g = net.classifier, net.decoder
         decoded = g(f.activations(x))
         error = (decoded - x).square().flatten(2).sum(-1).T
-        h = f.activations(decoded.flatten(0, 1)).unflatten(1, decoded.shape[:2])[-1]
+        h = f.last(decoded.flatten(0, 1)).unflatten(0, decoded.shape[:2])
         logits = f.classify(h.flatten(0, 1)).unflatten(0, h.shape[:2])
         last, deeper = h[-1], [logits[-1]]
         for _ in range(3):
-            last = f.activations(g(last))[-1]
+            last = f.last(g(last))
             deeper.append(f.classify(last))
         return {
             "decoding_error": error,
@@ -216,8 +216,8 @@ class DecNN(DecodableMethod):
         self, net: Decodable, batch: Batch, composition: CompositionLoss = NO_COMPOSITION
     ) -> Tensor:
         x, y = batch.x, batch.y
-        h = net.classifier.activations(x)
-        decoded = net.decoder(h)
+        h = list(net.classifier.steps(x))
+        decoded = net.decoder(torch.stack(h))
         error = squared_error(decoded, x) / len(h)
         total = cross_entropy(net.classifier.classify(h[-1]), y) + self.beta_for(x) * error
         if composition:

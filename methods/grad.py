@@ -106,7 +106,7 @@ class Grad(DeepMethod[AdversarialDebiasing]):
             batch: its ``attributes`` are (n, A), in the order of ``protect``.
             weights: of the values 0 and 1 of each attribute, A times (2,).
         """
-        h = net.classifier.activations(batch.x)[-1]
+        h = net.classifier.last(batch.x)
         total = cross_entropy(net.classifier.classify(h), batch.y)
         if self.protect:
             strength = self.strength * (2 / (1 + math.exp(-10 * batch.progress)) - 1)

@@ -120,7 +120,16 @@ class Classifier(nn.Module):
             yield h
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(_last(self.steps(x)))
+        return self.classify(self.last(x))
+
+    def last(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Return h_L alone, (n, F) or (n, F, h, w); without gradients, h_1 … are freed on the way.
+
+        Args:
+            x: images (n, C, H, W).
+            masks: of dropout, see `steps`.
+        """
+        return deque(self.steps(x, masks), maxlen=1).pop()
 
     def features(self, h: Tensor) -> Tensor:
         """Return the head's input, (n, width), from last activations (n, F) or (n, F, h, w)."""
@@ -141,11 +150,11 @@ class Classifier(nn.Module):
         """
         order = layers.argsort(descending=True, stable=True)
         counts = layers.bincount(minlength=len(self.blocks)).flip(0).cumsum(0).flip(0).tolist()
-        h, left = self.stem(x[order]), []
-        for block, going, staying in zip(self.blocks, counts, [*counts[1:], 0], strict=True):
+        h, left = self.blocks[0](self.stem(x), None)[order], []  # of images it would copy more
+        for i, (going, staying) in enumerate(zip(counts, [*counts[1:], 0], strict=True)):
             if not going:
                 break
-            h = block(h[:going], None)
+            h = self.blocks[i](h[:going], None) if i else h
             left.append(h[staying:])
         return torch.cat(left[::-1])[order.argsort()]
 
@@ -159,12 +168,7 @@ class Classifier(nn.Module):
 
     def masked(self, x: Tensor, masks: Tensor) -> Tensor:
         """Return logits (n, T, K) with dropout masks (L, n, F), or (L, F) for all inputs."""
-        return self.classify(_last(self.steps(x, masks)))
-
-
-def _last(steps: Iterator[Tensor]) -> Tensor:
-    """Return the last tensor; earlier ones are freed on the way."""
-    return deque(steps, maxlen=1).pop()
+        return self.classify(self.last(x, masks))
 
 
 class Decoder(nn.Module):
@@ -200,4 +204,5 @@ def pick(activations: Tensor, layers: Tensor) -> Tensor:
 
 def squared_error(decoded: Tensor, x: Tensor) -> Tensor:
     """Squared error, sum over pixels and mean over inputs: -log p(x|h) up to constants."""
-    return (decoded.float() - x).square().sum() / len(x)
+    wanted = x.expand_as(decoded)
+    return functional.mse_loss(decoded.float(), wanted, reduction="sum") / len(x)

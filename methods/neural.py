@@ -269,7 +269,7 @@ class DeepMethod(NeuralMethod[Net]):
 
     def logits_and_features(self, x: Tensor) -> Outputs:
         classifier = cast(Classifier, self.single_classifier())
-        last = classifier.activations(x)[-1]
+        last = classifier.last(x)
         return Outputs(classifier.classify(last), classifier.features(last))
 
     def linear_head(self) -> tuple[Tensor, Tensor] | None:

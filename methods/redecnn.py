@@ -109,13 +109,13 @@ def recursive_loss(
 ) -> Tensor:
     """Return eq. 5 for given layers (D, n), averaged over the batch, plus ``composition``, ()."""
     f, g = net.classifier, net.decoder
-    h = f.activations(x)
+    h = list(f.steps(x))
     total = cross_entropy(f.classify(h[-1]), y)
     images, outputs = [], []
     for d, layer in enumerate(layers, start=1):
-        decoded = g(pick(h, layer))
-        h = f.activations(decoded)
-        logits = f.classify(h[-1])
+        decoded = g(pick(torch.stack(h), layer))
+        h = list(f.steps(decoded))
+        logits = f.classify(h[-1])  # of a stack, its gradient would be as large as the stack
         total = total + alpha**d * (cross_entropy(logits, y) + beta * squared_error(decoded, x))
         images.append(decoded)
         outputs.append(logits)
@@ -134,16 +134,17 @@ def classify_paths(net: Decodable, x: Tensor, paths: Tensor) -> Tensor:
     """
     f, g = net.classifier, net.decoder
     n, samples = paths.shape[:2]
-    rows = torch.arange(n, device=x.device)
+    rows = torch.arange(n, device=x.device)[:, None]
     images, parent = x[:, None], torch.zeros_like(paths[:, :, 0])  # (n, P, C, H, W), (n, S)
-    for layers in paths.unbind(-1):
-        if images.shape[1] * len(f.blocks) <= samples:
-            decoded = g(f.activations(images.flatten(0, 1)))  # (L, n P, C, H, W)
-            images = decoded.unflatten(1, images.shape[:2]).movedim(0, 2).flatten(1, 2)
-            parent = parent * len(f.blocks) + layers
-        else:
-            mine = images[rows[:, None], parent].flatten(0, 1)
-            images = g(f.activation_at(mine, layers.flatten())).unflatten(0, (n, samples))
-            parent = torch.arange(samples, device=x.device).expand(n, samples)
-    logits = f(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-    return logits[rows[:, None], parent]
+    shared, depth = 0, paths.shape[2]
+    while shared < depth and images.shape[1] * len(f.blocks) <= samples:
+        decoded = g(f.activations(images.flatten(0, 1)))  # (L, n P, C, H, W)
+        images = decoded.unflatten(1, images.shape[:2]).movedim(0, 2).flatten(1, 2)
+        parent = parent * len(f.blocks) + paths[:, :, shared]
+        shared += 1
+    if shared == depth:
+        return f(images.flatten(0, 1)).unflatten(0, images.shape[:2])[rows, parent]
+    ends = images[rows, parent].flatten(0, 1)
+    for layers in paths[:, :, shared:].flatten(0, 1).unbind(1):
+        ends = g(f.activation_at(ends, layers))
+    return f(ends).unflatten(0, (n, samples))

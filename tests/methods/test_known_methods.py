@@ -19,7 +19,7 @@ from bench.methods.dropout import Dropout
 from bench.methods.ensemble import Ensemble
 from bench.methods.linear import Linear
 from bench.methods.mc_dropout import McDropout
-from bench.methods.nets import Decodable, pick
+from bench.methods.nets import Decodable, pick, squared_error
 from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
 from bench.methods.standard import Standard
 from bench.methods.training import Batch
@@ -45,10 +45,10 @@ def batch(data: Split, progress: float = 0.0) -> Batch:
     return Batch(data.floats(), data.y, data.y[:, :0], progress, len(data))
 
 
-def decodable(seed: int = 0) -> Decodable:
+def decodable(seed: int = 0, **others) -> Decodable:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return ReDecNN(**TINY_DECODER).build(TASK).eval()
+        return ReDecNN(**TINY_DECODER, **others).build(TASK).eval()
 
 
 def fitted(method, seed=0):
@@ -228,6 +228,32 @@ def test_blocks_run_for_the_inputs_that_need_them_alone():
         block.register_forward_hook(lambda _, inputs, __: ran.append(len(inputs[0])))
     f.activation_at(toy(3).floats(), torch.tensor([1, 0, 1]))
     assert ran == [3, 2]
+
+
+@pytest.mark.parametrize("backbone", ["mlp", "cnn", "resnet", "revnet"])
+def test_the_last_activation_is_that_of_all(backbone):
+    f = decodable(backbone=backbone).classifier
+    x = toy(3).floats()
+    with torch.no_grad():
+        assert torch.equal(f.last(x), f.activations(x)[-1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_squared_error_has_the_bits_of_its_definition(dtype):
+    x, decoded = torch.rand(5, 1, 6, 6), torch.rand(3, 5, 1, 6, 6).to(dtype).requires_grad_()
+    found, wanted = squared_error(decoded, x), (decoded.float() - x).square().sum() / 5
+    assert torch.equal(found, wanted)
+    gradients = [torch.autograd.grad(value, decoded)[0] for value in (found, wanted)]
+    assert torch.equal(*gradients)
+
+
+def test_training_stacks_activations_that_are_decoded_alone(monkeypatch):
+    net, data, stacks = decodable(), toy(5), []
+    stack = torch.stack
+    monkeypatch.setattr(torch, "stack", lambda h: stacks.append(len(h)) or stack(h))
+    layers = torch.tensor([[0, 1, 2, 1, 0], [2, 1, 0, 0, 1]])
+    recursive_loss(net, data.floats(), data.y, layers, alpha=0.7, beta=0.02)
+    assert stacks == [3, 3]  # of the input and of its first decoding, but not of the last
 
 
 def test_pick_takes_the_layer_of_each_input():
