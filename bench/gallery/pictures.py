@@ -19,6 +19,7 @@ from bench.gallery import examples, privacy
 from bench.gallery.examples import headline, point_prediction
 from bench.methods.base import Method
 from bench.methods.nets import Decodable
+from bench.methods.prototypes import Prototypes
 from bench.report import style
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
@@ -80,6 +81,8 @@ def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
     if net is not None:
         yield "decoded", decoded(evaluator, net)
         yield "path", path(evaluator, net)
+    if isinstance(method := evaluator.fitted().method, Prototypes):
+        yield "prototypes", prototypes(evaluator, method)
 
 
 def decodable(method: Method) -> Decodable | None:
@@ -190,6 +193,21 @@ def _class_in_words(evaluator: Evaluator, probs: Tensor, row: int) -> str:
     classes = evaluator.data.task.classes
     label, read = classes[int(y[0])], classes[int(predicted[0])]
     return label if label == read else f"{label}, read {read}"
+
+
+def prototypes(evaluator: Evaluator, method: Prototypes) -> Figure:
+    """Every prototype decoded, by class, with the class and probability that it has itself."""
+    images, logits = (part.cpu() for part in method.drawn())
+    order = logits[:, 0].argmax(-1).argsort(stable=True)
+    data, across = evaluator.data, min(ACROSS, len(images))
+    figure, axes = grid(-(-len(images) // across), across, _lines(data), width=style.WIDTH)
+    places = [a for line in axes for a in line]
+    for axis, image, probs in zip(places, images[order], logits[order].softmax(-1), strict=False):
+        picture(axis, image, data)
+        axis.set_xlabel(words(probs, data), labelpad=2, linespacing=1.1)
+    for axis in places[len(images) :]:
+        axis.set_axis_off()
+    return figure
 
 
 def corruptions(evaluator: Evaluator) -> Figure | None:
