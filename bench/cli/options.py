@@ -21,7 +21,7 @@ Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)
 TAGS = (
     "ood, audio, corruption, adversarial, attacks, heldout, calibration, product, fairness, cost, "
-    "paper"
+    "neighbours, paper"
 )
 
 

@@ -10,9 +10,10 @@ import torch
 
 from bench.datasets.base import Dataset, Split, View, derive_seed
 from bench.datasets.named import Value
+from bench.discover import written
 from bench.errors import MethodError
 from bench.fitting.device import is_out_of_memory
-from bench.fitting.fits import Fitted, Fitter
+from bench.fitting.fits import Fitted, Fitter, construct
 from bench.fitting.prediction import BATCH, Prediction, check, run_network
 from bench.fitting.training_evidence import TrainingEvidence, prediction_key
 from bench.methods.base import Method, Prerequisite
@@ -59,6 +60,23 @@ class Evaluator:
             return self
         words = ",".join(f"{key}={value}" for key, value in sorted(params.items()))
         return Evaluator(f"{name}:{words}" if words else name, other, self.seed, self.fitter)
+
+    def told(self, **params: Value) -> Evaluator:
+        """Return an evaluator of the same fit that predicts with other parameters.
+
+        Scores know what they have learned from the fit as it is here.
+
+        Raises:
+            ValueError: a parameter is not one of prediction alone.
+        """
+        if strange := params.keys() - self.method.predict_only:
+            raise ValueError(f"{', '.join(sorted(strange))} would change the fit")
+        method = construct(type(self.method), self.method.params() | params)
+        words = ",".join(f"{key}={written(value)}" for key, value in sorted(params.items()))
+        label = f"{self.label}{',' if ':' in self.label else ':'}{words}"
+        other = Evaluator(label, method, self.seed, self.fitter)
+        other.training = self.training
+        return other
 
     @property
     def test(self) -> Split:
