@@ -137,7 +137,7 @@ def score_table() -> Lines:
     """Every uncertainty score."""
     for name, score in all_scores().items():
         about = summary(score.function), score.tuned, plain(score.source)
-        yield code(name), score.label, score.needs.replace("_", " "), *about
+        yield code(name), score.label, score.needs.replace("_", " ").replace("+", ", "), *about
 
 
 def metric_lines(*kinds: str) -> Lines:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +25,8 @@ from bench.report import style
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
 from bench.scenarios.base import scored
+from bench.scenarios.cross_dataset import CrossDataset
+from bench.scenarios.likelihoods import BITS
 from bench.store.files import slug, write
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 ROWS = 5  # inputs of a figure of decodings
 SPOKEN = 3  # of these where the inputs are spectrograms, of which every second layer is shown
+HISTOGRAM = 1000  # inputs of each outlier set in a histogram of likelihoods
+BINS = 60
 EXTREMES = 10  # inputs of least and of most uncertainty
 ACROSS = 5  # pictures side by side in a column
 ATTRIBUTES = ("Smiling", "Male", "Eyeglasses")  # shown of faces, where the data tells them
@@ -83,6 +88,8 @@ def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
         yield "path", path(evaluator, net)
     if isinstance(method := evaluator.fitted().method, Prototypes):
         yield "prototypes", prototypes(evaluator, method)
+    if BITS in evaluator.predict(evaluator.clean).extras:
+        yield "likelihoods", likelihoods(evaluator)
 
 
 def decodable(method: Method) -> Decodable | None:
@@ -207,6 +214,25 @@ def prototypes(evaluator: Evaluator, method: Prototypes) -> Figure:
         axis.set_xlabel(words(probs, data), labelpad=2, linespacing=1.1)
     for axis in places[len(images) :]:
         axis.set_axis_off()
+    return figure
+
+
+def likelihoods(evaluator: Evaluator) -> Figure:
+    """Histograms of the bits per dimension of the test part and of every outlier set."""
+    bits = {"test part": evaluator.predict(evaluator.clean).extras[BITS].numpy()}
+    for view in CrossDataset(cap=HISTOGRAM).views(evaluator).found:
+        bits[view.name] = evaluator.predict(view).extras[BITS].numpy()
+    everything = np.concatenate(list(bits.values()))
+    edges = np.linspace(*np.quantile(everything, [0.005, 0.995]), BINS + 1)
+    figure = style.canvas(0.8 + 0.55 * len(bits), width=style.WIDTH)
+    axes = figure.subplots(len(bits), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (name, values) in zip(axes, bits.items(), strict=True):
+        colour = SAME if name == "test part" else OTHER
+        axis.hist(values.clip(edges[0], edges[-1]), edges, color=colour, density=True)
+        axis.set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
+        axis.set_yticks([])
+        style.despine(axis)
+    axes[-1].set_xlabel("bits per dimension; the rightmost and leftmost bars hold all beyond")
     return figure
 
 

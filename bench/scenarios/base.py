@@ -158,9 +158,10 @@ def _values(score: Score, prediction: Prediction) -> Tensor | Evidence:
     if features is not None and logits is not None:
         if score.needs == "features":
             return Evidence(features, logits)
-        if score.needs in extras:
-            return Evidence(features, logits, extras={score.needs: extras[score.needs]})
-    what = score.needs.replace("_", " ")
+        wanted = score.needs.split("+")
+        if all(name in extras for name in wanted):
+            return Evidence(features, logits, extras={name: extras[name] for name in wanted})
+    what = score.needs.replace("_", " ").replace("+", " and ")
     raise Unavailable(f"needs {what}, and the method gives none")
 
 

@@ -86,8 +86,8 @@ class Score:
 
     ``needs`` says what ``function`` takes: "samples", probabilities (N, S, T, K); "logits"
     (N, T, K) of one deterministic pass, and what ``fit`` returned, if there is one; "features",
-    an `Evidence` and what ``fit`` returned; or the name of one of a method's `extras`, an
-    `Evidence` that has it. ``fit`` gets the `Evidence` of the part ``fit_on``, once for each
+    an `Evidence` and what ``fit`` returned; or names of a method's `extras`, joined by "+", an
+    `Evidence` that has them. ``fit`` gets the `Evidence` of the part ``fit_on``, once for each
     fitted method: means, a covariance, neighbours; it raises `Unavailable` where there is nothing
     to learn. ``tuned`` says how the constants in the function were chosen. ``label`` stands in
     tables.

@@ -104,7 +104,9 @@ def test_neighbours_are_run_by_their_tag_and_not_by_all():
     def names(wanted: str) -> set[str]:
         return {c.cls.name for c in choose("method", wanted, subclasses(methods, Method))}
 
-    assert {"prototypes", "contrastive", "modular"} <= names("neighbours")
+    assert {"prototypes", "contrastive", "modular", "flow", "vae", "pixelcnn"} <= names(
+        "neighbours"
+    )
     assert not names("neighbours") & names("all")
 
 
