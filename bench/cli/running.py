@@ -235,13 +235,20 @@ def threshold(method: str, rate: float, score: str, **options: Any) -> None:
 @DEVICE
 @click.option("-o", "--out", "--output", type=click.Path(path_type=Path, dir_okay=False),
               default=Path("explore.html"), show_default=True, help="File to write.")  # fmt: skip
+@click.option("--units", is_flag=True,
+              help="Show instead what each unit of the last hidden layer does under shift, of any "
+                   "network.")  # fmt: skip
 @RESULTS
 @DATA
 @common
-def explore(out: Path, **options: Any) -> None:
+def explore(out: Path, units: bool, **options: Any) -> None:
     """Write a page in which a DecNN or ReDecNN runs: decodings, paths, votes."""
     from bench.fitting.console import Console
-    from bench.gallery.explore import write
+
+    if units:
+        from bench.gallery.units import write
+    else:
+        from bench.gallery.explore import write
 
     jobs, settings = plan(Experiment.of(options | {"scenarios": "clean"}))
     if len(jobs) != 1:
