@@ -121,10 +121,11 @@ class Generative(NeuralMethod[Modelled]):
         self, train: Split, val: Split, *, seed: int, prerequisites: Prerequisites | None = None
     ) -> Self:
         self.fit_net(train, val, seed)
-        rows = torch.linspace(0, len(train) - 1, min(TYPICAL, len(train))).long()
-        with torch.no_grad(), threads_for(AT_ONCE), seeded(train.x.device, "typical", seed):
-            bits = [self.bits(train.floats(part)) for part in rows.split(AT_ONCE)]
-            self.fitted(self.net).mean_bits.copy_(torch.cat(bits).mean())
+        net, device = self.fitted(self.net), train.x.device
+        rows = torch.linspace(0, len(train) - 1, min(TYPICAL, len(train))).long().to(device)
+        with torch.no_grad(), threads_for(AT_ONCE), seeded(device, "typical", seed):
+            bits = [self._bits(net.density, train.floats(part)) for part in rows.split(AT_ONCE)]
+            net.mean_bits.copy_(torch.cat(bits).mean())
         return self
 
     def bits(self, x: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class Generative(NeuralMethod[Modelled]):
         Raises:
             BenchError: one is not finite; names its input.
         """
-        return self._bits(self.fitted(self.net).density, x)
+        return self._finite(self._bits(self.fitted(self.net).density, x), x)
 
     def noise(self, density: Density) -> tuple[int, ...]:
         """Return the shape of the uniform numbers that an input has in prediction."""
@@ -141,7 +142,7 @@ class Generative(NeuralMethod[Modelled]):
 
     def _bits(self, density: Density, x: Tensor) -> Tensor:
         log_p, _ = density(x, uniform(x, self.noise(density)))
-        return self._finite(self.fitted(self.net).bits(log_p), x)
+        return self.fitted(self.net).bits(log_p)
 
     def _finite(self, bits: Tensor, x: Tensor) -> Tensor:
         bad = (~bits.detach().isfinite()).nonzero()[:, 0].tolist()
@@ -168,7 +169,7 @@ class Generative(NeuralMethod[Modelled]):
             "typicality": (bits - net.mean_bits).abs(),
         }
         if net.background is not None:
-            found["background_bits"] = self._bits(net.background, x)
+            found["background_bits"] = self._finite(self._bits(net.background, x), x)
         return found
 
     def logits_and_features(self, x: Tensor) -> Outputs:

@@ -23,7 +23,9 @@ META = torch.device("meta")
 TASK = Task((1, 8, 8), ("digit",), tuple("0123456789"))
 KNOWN = {name: cls for name, cls in subclasses(methods, Method).items() if name != "pretrained"}
 SHORT = {"epochs": 1, "min_updates": 0, "conv_min_updates": 0}
+PNG = "compresses images on the CPU, once a batch"
 EXCEPTIONS = {
+    **{(name, "extras"): PNG for name in ("flow", "vae", "pixelcnn")},
     ("redecnn", "predict_proba"): "reads how many paths share a beginning, once a batch",
 }
 
