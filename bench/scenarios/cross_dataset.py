@@ -61,14 +61,14 @@ class CrossDataset(ShiftScenario):
         return Views(views, missing)
 
     def _chosen(self, data: Dataset) -> Sequence[Source]:
-        """Return the sources asked for by name, or all that are outliers of ``data``.
+        """Return the sources asked for by name, or all of ours that are outliers of ``data``.
 
         Raises:
             UnknownNameError: there is no such source.
             DataError: a source asked for by name is no outlier set of ``data``.
         """
         if not self.sources:
-            return (*outlier_sources(data), *own_outliers(data))
+            return outlier_sources(data)
         known = subclasses(datasets, Source)
         chosen = []
         for name in self.sources:
