@@ -1,9 +1,9 @@
 """Slow: runs killed at random moments lose nothing, double nothing and leave nothing by halves.
 
-A run is `bench run` in a fork of this process, which has imported torch, so that a kill costs a
-second. ``BENCH_FUZZ_KILLS`` is the number of kills (default 40), shared by the kinds below; a few
-more are made with workers that are started afresh, as users have them. ``BENCH_FUZZ_SEED`` chooses
-the moments.
+A run is `bench run` in a fork of this process, which has made one such run itself and so imported
+all of it: a kill costs a fraction of a second. ``BENCH_FUZZ_KILLS`` is the number of kills (default
+40), shared by the kinds below; a few are made with workers that are started afresh, as users have
+them. ``BENCH_FUZZ_SEED`` chooses the moments.
 """
 
 import contextlib
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import bench
 import bench.commands.summary
@@ -45,7 +46,7 @@ METHODS, SCENARIOS = "chance,linear,standard,ensemble", "clean,corruption"
 WORDS = ["run", "--methods", METHODS, "--scenarios", SCENARIOS, "--preset", "smoke", "--seeds", "0",
          "-q"]  # fmt: skip
 DAY = 24 * 3600
-PATIENCE = 120  # seconds in which a killed run's processes must have ended
+PATIENCE = 3600  # seconds in which a run's processes must have ended, however busy the machine is
 
 
 def words(folder: Path, jobs: int) -> list[str]:
@@ -222,9 +223,12 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")  # figures are drawn here, and not by others
+        done = CliRunner().invoke(main, words(folder, jobs=1))
+    assert done.exit_code == 0, done.output
+    running._fitter.cache_clear()
     running._read_code(planned())  # its forks have the digests then
-    run = forked(folder)
-    assert run.finish() == 0, run.text.decode()
     files = made(folder)
     assert [sum(name.endswith(e) for name in files) for e in (".json", ".npy")] == [16, 15]
     return Whole(files, entries(folder).keys())
@@ -243,9 +247,9 @@ class Kind:
 
 
 KINDS = [
-    Kind("one process", forked, 1, "run", KILLS * 8 // 20, 0.5),
-    Kind("in the middle of a write", forked, 1, "write", KILLS * 4 // 20, 40.0),
-    Kind("two workers", forked, 2, "run", KILLS * 8 // 20, 0.5),
+    Kind("one process", forked, 1, "run", KILLS * 7 // 20, 0.15),
+    Kind("in the middle of a write", forked, 1, "write", KILLS * 6 // 20, 8.0),
+    Kind("two workers", forked, 2, "run", KILLS * 7 // 20, 0.15),
     Kind("one of two workers", forked, 2, "worker", KILLS // 40, 0.2),
     Kind("two new workers", started, 2, "run", KILLS // 40, 8.0),
     Kind("one of two new workers", started, 2, "worker", KILLS // 40, 5.0),
@@ -305,16 +309,16 @@ def attempt(folder: Path, kind: Kind) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_killed_runs_lose_double_and_halve_nothing(whole, tmp_path, kind, capsys):
-    kills = ends = left = 0
-    while kills < kind.kills:
-        folder, before, ended = tmp_path / f"run-{ends}", {}, False
+    total = ends = 0
+    while total < kind.kills:
+        folder, before, ended, kills = tmp_path / f"run-{ends}", {}, False, 0
         while not ended:
             killed, ended = attempt(folder, kind)
             kills += killed
             before = check_kept(folder, whole, before)
-        left += len(drafts(folder))
+        left = len(drafts(folder))
         check_end(folder, whole)
-        ends += 1
+        with capsys.disabled():  # now, so that a session that is cut short has its count
+            print(f"\n{kind.name}: {kills} kills until a run ended, {left} drafts left", end="")
+        total, ends = total + kills, ends + 1
         shutil.rmtree(folder)
-    with capsys.disabled():
-        print(f"\n{kind.name}: {kills} kills, {ends} runs to the end, {left} drafts left")
