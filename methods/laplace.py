@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class Posterior(nn.Module):
         curvature = torch.diag_embed(p.mean(0)) - torch.einsum("ntk,ntl->tkl", p, p) / len(p)
         sizes, outputs = torch.linalg.eigh(curvature)
         hessian = lengths.clamp_min(0)[:, None] * sizes.clamp_min(0)[:, None]  # (T, F + 1, K)
-        head = self.classifier.head
+        head: Any = self.classifier.head
         weights = with_one_last(head.weight, head.bias).double()
         squares = weights.unflatten(0, self.classifier.outputs).square().sum((1, 2))
         prior = [prior_precision(h, float(s)) for h, s in zip(hessian, squares, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
@@ -74,5 +75,5 @@ def bounded_classifier(method: DeepMethod[Net], task: Task, bound: float) -> Cla
     """Return the untrained classifier of a method, every layer but the head of bounded stretch."""
     layers = Layers(partial(BoundedLinear, bound=bound), partial(BoundedConvolution, bound=bound))
     net = method.classifier(task, layers=layers)
-    net.head = nn.Linear(net.head.in_features, net.head.out_features)
+    net.head = nn.Linear(net.width, math.prod(net.outputs))
     return net

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Unpack
+from typing import ClassVar, Unpack, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -76,5 +76,5 @@ class T2FNorm(Standard):
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
         features = net.features(net.activations(x)[-1])
-        logits = net.head.with_length(features).unflatten(-1, net.outputs)
+        logits = cast(LengthBlind, net.head).with_length(features).unflatten(-1, net.outputs)
         return logits.softmax(-1).unsqueeze(1)

@@ -39,7 +39,7 @@ class Variational(nn.Module):
 
         super().__init__()
         targets, classes = outputs
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             DiscClassification(features, classes, 0.0, prior_scale=prior_scale)
             for _ in range(targets)
         )
