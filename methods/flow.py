@@ -105,7 +105,7 @@ class RealNVP(Density):
             log_volume = (math.log(1 - 2 * MARGIN) - (p * (1 - p)).log()).flatten(1).sum(1)
         for squeeze, level in zip(self.squeezes, self.levels, strict=True):
             z = functional.pixel_unshuffle(z, 2) if squeeze else z
-            for coupling in level:  # type: ignore[union-attr]
+            for coupling in level.children():
                 z, change = coupling(z)
                 log_volume = log_volume + change
         return z.flatten(1), log_volume

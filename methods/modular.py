@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Literal, Self, Unpack
+from typing import ClassVar, Literal, Self, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -218,4 +218,4 @@ class Modular(DeepMethod[ModularNet]):
 
     def linear_head(self) -> tuple[Tensor, Tensor]:
         head = self.fitted(self.net).classifier.head
-        return head.weight, head.bias
+        return cast(Tensor, head.weight), cast(Tensor, head.bias)

@@ -223,7 +223,8 @@ def likelihoods(evaluator: Evaluator) -> Figure:
     for view in CrossDataset(cap=HISTOGRAM).views(evaluator).found:
         bits[view.name] = evaluator.predict(view).extras[BITS].numpy()
     everything = np.concatenate(list(bits.values()))
-    edges = np.linspace(*np.quantile(everything, [0.005, 0.995]), BINS + 1)
+    low, high = np.quantile(everything, [0.005, 0.995]).tolist()
+    edges = np.linspace(low, high, BINS + 1)
     figure = style.canvas(0.8 + 0.55 * len(bits), width=style.WIDTH)
     axes = figure.subplots(len(bits), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (name, values) in zip(axes, bits.items(), strict=True):

@@ -96,7 +96,7 @@ class Composed(ShiftScenario):
 
     def _orders(self, data: Dataset) -> list[Order]:
         """Return each corruption alone, and the pairs and triples that are drawn, in order."""
-        found = [(name,) for name in ELEMENTAL]
+        found: list[Order] = [(name,) for name in ELEMENTAL]
         for number, most in ((2, self.pairs), (3, self.triples)):
             every = list(permutations(ELEMENTAL, number))
             draw = generator("composed", number)
@@ -119,13 +119,14 @@ class Composed(ShiftScenario):
     def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
         plain = evaluator.predict(evaluator.clean)
         said = {view.name: told(evaluator, view) for view in views}
+        labels = evaluator.test.y[self._rows(evaluator)]
         for view in views:
             for score in applicable(plain):
                 metrics = detect(score, plain, said[view.name], evaluator.label, view)
                 metrics["mean_uncertainty"] = float(scored(score, said[view.name]).mean())
                 yield self._row(view, score.name, metrics)
             for name, probs in answers(said[view.name]).items():
-                yield self._row(view, name, judged(probs, view.y))
+                yield self._row(view, name, judged(probs, labels))
         yield from self._together(plain, views, said)
         yield from self._invariance(evaluator, plain, views, said)
 
