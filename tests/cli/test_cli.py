@@ -304,9 +304,9 @@ def test_the_tags_in_the_help_are_those_of_the_scenarios():
 def test_what_all_and_a_limit_leave_out_is_said(tmp_path):
     words = ["--scenarios", "all", "--preset", "smoke", "--seeds", "0", "--results", tmp_path]
     output = run("run", *words, "--limit", "50", "--dry-run")
-    assert "evidential, logitnorm, mixup" in output
+    assert "(a rival: --methods rivals runs them)" in output
     assert "grad (it needs an attribute to protect), " in output
-    assert "'all' leaves out heldout" in output
+    assert "heldout (it makes a fit for every class or attribute held out), " in output
     assert "corruption:cap=50" in output
     assert "--limit 50: clean, cost measure the whole test part" in output
     assert "leaves out" not in run("run", *FAST, "--results", tmp_path, "--dry-run")
