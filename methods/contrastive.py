@@ -63,7 +63,7 @@ class Contrastive(Standard):
         image, kinds = batch.attributes[:, 1], len(ELEMENTAL) + 1
         drawn = torch.randint(kinds, (len(image),)).to(image.device)
         x = torch.cat([batch.x, others.floats(drawn * (len(others) // kinds) + image)])
-        h = net.activations(x)[-1]
+        h = net.last(x)
         error = cross_entropy(net.classify(h), batch.y.repeat(2, 1))
         return error + self.weight * nce(net.features(h), image, self.temperature)
 

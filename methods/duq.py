@@ -137,7 +137,7 @@ class Duq(Standard):
     def loss(self, net: Classifier, batch: Batch) -> Tensor:
         x = batch.x.detach().requires_grad_(self.penalty > 0)
         head: Centres = net.head  # type: ignore[assignment]
-        *_, last = net.steps(x)
+        last = net.last(x)
         embedded = head.embeddings(net.features(last))
         log_kernels = head.log_kernels(embedded)
         loss = kernel_loss(log_kernels.unflatten(1, net.outputs), batch.y)

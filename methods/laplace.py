@@ -150,7 +150,7 @@ class Laplace(DeepMethod[Posterior]):
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
-        features = net.classifier.features(net.classifier.activations(x)[-1])
+        features = net.classifier.features(net.classifier.last(x))
         logits = net.classifier.head(features).unflatten(-1, net.classifier.outputs)
         added = torch.einsum("nf,stfk->nstk", with_one(features), net.drawn(self.samples))
         return (logits[:, None] + added).softmax(-1)

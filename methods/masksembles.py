@@ -34,7 +34,7 @@ class Masked(Tiled):
         return self.net.masked(x, self.masks[:, which])
 
     def first(self, x: Tensor) -> Outputs:
-        *_, last = self.net.steps(x, self.masks[:, 0])
+        last = self.net.last(x, self.masks[:, 0])
         return Outputs(self.net.classify(last), self.net.features(last))
 
 

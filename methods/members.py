@@ -52,7 +52,7 @@ class Side(Members):
         return self.net(x).unflatten(1, (self.size, -1))
 
     def first(self, x: Tensor) -> Outputs:
-        last = self.net.activations(x.repeat(1, self.size, 1, 1))[-1]
+        last = self.net.last(x.repeat(1, self.size, 1, 1))
         logits = self.net.classify(last).unflatten(1, (self.size, -1))
         return Outputs(logits[:, 0], self.net.features(last))
 
@@ -75,7 +75,7 @@ class Tiled(Members):
         return x.repeat(self.size, 1, 1, 1)
 
     def first(self, x: Tensor) -> Outputs:
-        last = self.net.activations(self.repeated(x))[-1]
+        last = self.net.last(self.repeated(x))
         return Outputs(self.net.classify(last)[: len(x)], self.net.features(last)[: len(x)])
 
 

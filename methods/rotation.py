@@ -29,7 +29,7 @@ class Turned(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, T, K), and those of the turns of all four turned inputs, (4 n, 4)."""
         turned = torch.cat([x.rot90(quarters, (-2, -1)) for quarters in range(TURNS)])
-        *_, last = self.classifier.steps(turned)
+        last = self.classifier.last(turned)
         return self.classifier.classify(last[: len(x)]), self.turn(self.classifier.features(last))
 
     def turn_loss(self, turns: Tensor) -> Tensor:

@@ -75,6 +75,6 @@ class T2FNorm(Standard):
 
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
-        features = net.features(net.activations(x)[-1])
+        features = net.features(net.last(x))
         logits = cast(LengthBlind, net.head).with_length(features).unflatten(-1, net.outputs)
         return logits.softmax(-1).unsqueeze(1)

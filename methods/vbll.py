@@ -120,7 +120,7 @@ class Vbll(Standard):
 
     def loss(self, net: Classifier, batch: Batch) -> Tensor:
         head: Any = net.head
-        *_, last = net.steps(batch.x)
+        last = net.last(batch.x)
         return head.bound(net.features(last), batch.y, batch.n_train)
 
     def linear_head(self) -> None:
@@ -129,5 +129,5 @@ class Vbll(Standard):
     def predict_proba(self, x: Tensor) -> Tensor:
         net = self.fitted(self.net)
         head: Any = net.head
-        *_, last = net.steps(x)
+        last = net.last(x)
         return head.drawn(net.features(last), self.samples).softmax(-1)

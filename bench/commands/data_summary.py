@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from bench import datasets
 from bench.datasets.base import Dataset, Source, Split, fingerprint
 from bench.datasets.decoding import Decoded
 from bench.datasets.errors import DataError
 from bench.datasets.folder import Folder
 from bench.datasets.outlier_folder import OutlierFolder, own_outliers
 from bench.datasets.store import Store
-from bench.discover import choose, subclasses
-from bench.errors import UsageError
+from bench.running.plan import one_dataset
 
 UNEVEN = 10  # times as many training inputs of the largest class as of the smallest
 SHOWN = 20  # lines of unreadable files, and of classes
@@ -31,11 +29,7 @@ def summary(words: str, store: Store) -> tuple[list[str], bool]:
         UsageError: the words name several data sets.
         DataError: the data is not there, or not of the expected form.
     """
-    choices = choose("dataset", words, subclasses(datasets, Dataset))
-    if len(choices) != 1:
-        raise UsageError(f"a summary is of one data set, and '{words}' names {len(choices)}")
-    data: Dataset = choices[0].cls(**choices[0].params)  # type: ignore[assignment]
-    data.label, data.store = choices[0].label, store
+    data = one_dataset(words, store, "a summary is of")
     outliers = own_outliers(data)
     if broken := list(_unreadable([data, *outliers])):
         return [*_listed(data), *broken], False

@@ -8,14 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bench import datasets
 from bench.datasets.base import Dataset, Source, fingerprint, generator
 from bench.datasets.described import Described, versions
 from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.store import Store
-from bench.discover import choose, subclasses
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
 from bench.metrics.distance import Distance, distance
+from bench.running.plan import one_dataset
 from bench.scenarios.cross_dataset import describe, outlier_sources
 from bench.store.code import code_digest
 
@@ -39,11 +38,7 @@ def of_words(words: str, store: Store) -> tuple[list[Measured], dict[str, str]]:
         UsageError: the words name several data sets.
         DataError: the data is not there, or not of the expected form.
     """
-    choices = choose("dataset", words, subclasses(datasets, Dataset))
-    if len(choices) != 1:
-        raise UsageError(f"distances are from one data set, and '{words}' names {len(choices)}")
-    data: Dataset = choices[0].cls(**choices[0].params)  # type: ignore[assignment]
-    data.label, data.store = choices[0].label, store
+    data = one_dataset(words, store, "distances are from")
     return distances(data, (*outlier_sources(data), *own_outliers(data)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.store import records
-from bench.store.packed import json_files
+from bench.store.packed import is_packed
 from bench.store.records import Record
 
 
@@ -62,8 +62,11 @@ def leftovers(
         "predictions": _files(made),
     }
     there = {kind: [p for p in listed if p.is_file()] for kind, listed in paths.items()}
-    if {*paths["rows"]} & {*json_files(results / "rows")} - {*there["rows"]}:
-        raise UsageError(f"rows under {results} are packed; `bench pack --undo` first")
+    if any(map(is_packed, paths["rows"])):
+        raise UsageError(
+            f"rows under {results} are packed; first: python -m bench pack --undo "
+            f"--results {results}"
+        )
     return {kind: listed for kind, listed in there.items() if listed}
 
 

@@ -92,7 +92,7 @@ def validate(
         UnknownNameError: there is no such anchor.
         BenchError: the data to train on is not there.
     """
-    settings = Settings(results, DEFAULT, device, 1, False, None)
+    settings = Settings(results, DEFAULT, device)
     for choice in choose("anchor", words, subclasses(anchors, Anchor)):
         anchor = choice.cls()
         assert isinstance(anchor, Anchor)

@@ -60,11 +60,11 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
     files.write(path, page)
 
 
-def render(**parts: Any) -> str:
-    """Return the page with style, script, network and inputs inside."""
+def render(page: str = "explore", **parts: Any) -> str:
+    """Return a page with style, script and all that it shows inside."""
     room = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
-    ours = {name: Markup((HERE / f"explore.{name}").read_text("utf-8")) for name in ("css", "js")}
-    return room.get_template("explore.html.j2").render(**parts, **ours)
+    css, js = (Markup((HERE / file).read_text("utf-8")) for file in ("explore.css", f"{page}.js"))
+    return room.get_template(f"{page}.html.j2").render(**parts, css=css, js=js)
 
 
 def must_be_runnable(method: Method) -> None:

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from torch import Tensor
 
 from bench.datasets.base import as_bytes
@@ -24,6 +22,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.fitting.prediction import Prediction
 from bench.gallery import examples, privacy
 from bench.gallery.examples import Examples
+from bench.gallery.explore import render
 from bench.metrics.detection import detection
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
@@ -33,7 +32,6 @@ from bench.scores.units import Ranges, outside
 from bench.store import files
 from bench.store.records import RANKED_BY
 
-HERE = Path(__file__).parent
 SCORE = "units_outside"
 INPUTS = 150  # of each group
 BYTES = 3_500_000  # of all inputs together; base64 makes four thirds of it
@@ -61,15 +59,7 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
         )
     shown = chosen(evaluator)
     facts = about(evaluator, shown, settings.preset)
-    files.write(path, render(about=facts, pixels=pixels(shown)))
-
-
-def render(**parts: Any) -> str:
-    """Return the page with style, script, numbers and inputs inside."""
-    room = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, autoescape=True)
-    css = Markup((HERE / "explore.css").read_text("utf-8"))
-    js = Markup((HERE / "units.js").read_text("utf-8"))
-    return room.get_template("units.html.j2").render(**parts, css=css, js=js)
+    files.write(path, render("units", about=facts, pixels=pixels(shown)))
 
 
 def chosen(evaluator: Evaluator) -> list[Examples]:

@@ -10,6 +10,7 @@ import psutil
 MB = 1e6
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container, "max" where there is none
 USED = LIMIT.with_name("memory.current")
+PARTS = LIMIT.with_name("memory.stat")  # of what is used
 
 
 def peak() -> float | None:
@@ -28,9 +29,14 @@ def held() -> float:
 
 
 def free() -> float:
-    """Return the memory that can still be had, in a container within its limit."""
+    """Return the memory that can still be had, in a container within its limit.
+
+    Files that the system keeps in memory and has not used of late make room.
+    """
     machine = psutil.virtual_memory().available / MB
     try:
-        return min(machine, (int(LIMIT.read_text()) - int(USED.read_text())) / MB)
+        parts = dict(line.split() for line in PARTS.read_text().splitlines())
+        used = int(USED.read_text()) - int(parts.get("inactive_file", 0))
+        return min(machine, (int(LIMIT.read_text()) - used) / MB)
     except (OSError, ValueError):
         return machine

@@ -94,6 +94,19 @@ def chosen_data(words: str, store: Store) -> list[Dataset]:
     return _present(choose("dataset", words, subclasses(datasets, Dataset)), store)
 
 
+def one_dataset(words: str, store: Store, what: str) -> Dataset:
+    """Return the data set that is asked for; ``what`` begins the message where there are several.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        UsageError: there are several, or it is an outlier source.
+    """
+    found = chosen_data(words, store)
+    if len(found) != 1:
+        raise UsageError(f"{what} one data set, and '{words}' names {len(found)}")
+    return found[0]
+
+
 def remarks(
     jobs: Sequence[Job], *, methods_: str, datasets_: str, scenarios: str, limit: int | None
 ) -> list[str]:

@@ -36,6 +36,11 @@ def has_files(folder: Path) -> bool:
     return folder.is_dir() or any(_archives(folder))
 
 
+def is_packed(path: Path) -> bool:
+    """Return whether an archive holds a file of this path, be there a loose one or not."""
+    return any(path.relative_to(root).as_posix() in files for root, files in _archives(path.parent))
+
+
 def read_regular(path: Path) -> bytes:
     """Return the bytes of a regular file of sane size: a named pipe would be waited for for ever.
 

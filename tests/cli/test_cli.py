@@ -21,7 +21,8 @@ from bench.fitting.console import broken
 from bench.methods.base import Method
 from bench.metrics import specs
 from bench.scenarios.base import Scenario
-from bench.store import records
+from bench.store import packed, records
+from bench.store.files import write
 from bench.store.records import read, read_all
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
@@ -585,8 +586,11 @@ def test_packed_results_are_read_and_not_measured_again(copied):
     output = run("run", *FAST, "--scenarios", "ood,cost", "--results", copied)
     assert "0 scenarios measured, 0 failed" in output
     assert not (copied / "rows").exists()
+    newer = copied / "rows/digits/clean/linear-s0.json"
+    write(newer, packed.read_regular(newer))  # without it the packed one would be back
     said = run("forget", "--methods", "linear", "--results", copied, "--yes", code=2)
     assert "pack --undo" in said
+    assert newer.exists()
     run("pack", "--undo", "--results", copied)
     assert contents(copied) == before
     assert len([*(copied / "rows").rglob("*.json")]) == len(before)

@@ -10,6 +10,7 @@ from bench.commands.measure import carry_out, plan
 from bench.datasets.digits import Digits
 from bench.errors import UsageError
 from bench.fitting.console import Console
+from bench.running import memory
 from bench.store import records
 
 SEEDS = (0, 1, 2)
@@ -113,3 +114,16 @@ def test_a_record_says_how_much_memory_there_was(tmp_path):
     (path,) = (tmp_path / "rows").rglob("*.json")
     record = msgspec.json.decode(path.read_bytes(), type=records.Record)
     assert 50 < record.peak_memory < 1e5
+
+
+def test_what_the_system_keeps_of_files_counts_as_free_in_a_container(tmp_path, monkeypatch):
+    for name, text in (
+        ("LIMIT", "9000000"),
+        ("USED", "8000000"),
+        ("PARTS", "anon 5\ninactive_file 6000000\n"),
+    ):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(memory, name, tmp_path / name)
+    assert memory.free() == 7.0
+    (tmp_path / "LIMIT").write_text("max\n")
+    assert memory.free() > 7.0
