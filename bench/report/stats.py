@@ -126,6 +126,8 @@ def ranking(
     ranks = _ranks(np.concatenate([part.mean(axis=1) for part in values], axis=1)) @ member
     mean[complete] = ranks.mean(axis=1)
     low[complete], high[complete] = _resampled(values, member)
+    # The last bits are the processor's: without them a rank of 4.925 is printed alike everywhere.
+    mean, low, high = (each.round(9) for each in (mean, low, high))
     return Ranking(mean, low, high, ranks, len(families))
 
 

@@ -174,6 +174,13 @@ def test_intervals_of_ranks_are_of_families_and_seeds_drawn_again():
     assert (steady.low.tolist(), steady.high.tolist()) == ([1, 2], [1, 2])
 
 
+def test_ranks_leave_out_the_bits_that_are_the_processors():
+    cells = np.random.default_rng(4).random((5, 12))
+    found = ranked(cells, list("aaabbbcccddd"))  # of thirds, whose sums differ in the last bit
+    for ranks in (found.mean, found.low, found.high):
+        assert ranks.tolist() == ranks.round(9).tolist()
+
+
 def test_the_bootstrap_of_seeds_takes_scenarios_of_fewer_seeds_too():
     draw = np.random.default_rng(3)
     found = stats.ranking([draw.random((4, 3, 5)), draw.random((4, 1, 2))])
