@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from .base import (
@@ -216,6 +215,8 @@ def fitted_to(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
 def stratified(rows: Tensor, y: Tensor, share: float, state: int) -> tuple[Tensor, Tensor]:
     """Cut ``share`` off ``rows``, but no fewer than there are classes; y (N,) is of all inputs."""
+    from sklearn.model_selection import train_test_split  # seconds that a listing does not need
+
     labels = y[rows].numpy()
     count = max(math.ceil(share * len(rows)), len(np.unique(labels)))
     kept, cut = train_test_split(rows.numpy(), test_size=count, random_state=state, stratify=labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,9 @@ class Sample(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> Sample:
         """The sample of some values; one has no variance."""
-        return cls(fmean(values), variance(values) if len(values) > 1 else 0.0, len(values))
+        mean, n = fmean(values), len(values)
+        squares = sum((value - mean) ** 2 for value in values)  # statistics.variance takes 40 us
+        return cls(mean, squares / (n - 1) if n > 1 else 0.0, n)
 
 
 def summary(results: Path, reference: Path | None = None) -> str:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from bench.datasets.base import Dataset, View, fingerprint, generator
@@ -134,6 +133,8 @@ class Composed(ShiftScenario):
         self, plain: Prediction, views: Sequence[View], said: Mapping[str, Prediction]
     ) -> Iterator[Row]:
         """Yield detection over all views, and how uncertainty goes with the number."""
+        from scipy.stats import spearmanr  # most of a second that a listing does not need
+
         sizes = [len(plain.probs), *(view.n for view in views)]
         numbers = np.repeat([0.0, *(view.severity for view in views)], sizes)
         for score in applicable(plain):

@@ -9,11 +9,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from bench.datasets.base import Dataset, Split, View, derive_seed
 from bench.datasets.errors import DataError
@@ -157,6 +152,12 @@ def probe(evaluator: Evaluator, name: str) -> dict[str, float]:
     Its F1 is at the threshold that is best on the validation part: a threshold of 1/2 predicts a
     rare attribute for nobody.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     splits = evaluator.fitter.splits
     learned = [evaluator.training.of(split) for split in (splits.train, splits.val)]
     features = evaluator.predict(evaluator.clean).features

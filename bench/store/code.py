@@ -10,7 +10,7 @@ import ast
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -112,21 +112,29 @@ def _digest(name: str, known: dict[str, str], without: frozenset[str]) -> str:
     known[name] = "circle"  # the digest of a module that is still being read
     source = _source(path)
     try:
-        tree = _Runs(without).visit(ast.parse(source))
+        logic, nodes = _parsed(source, without)
     except (SyntaxError, ValueError):  # it cannot be imported either: its text is all there is
         known[name] = _hash(source)
         return known[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports = sorted(_imports(tree, package, known, without))
-    known[name] = _hash("\n".join([ast.dump(_Logic().visit(tree)), *imports]))
+    imports = sorted(_imports(nodes, package, known, without))
+    known[name] = _hash("\n".join([logic, *imports]))
     return known[name]
 
 
+@lru_cache(maxsize=512)
+def _parsed(source: str, without: frozenset[str]) -> tuple[str, list[ast.AST]]:
+    """Return the logic of a module in words, and its statements of import."""
+    tree = _Runs(without).visit(ast.parse(source))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return ast.dump(_Logic().visit(tree)), nodes
+
+
 def _imports(
-    tree: ast.Module, package: str, known: dict[str, str], without: frozenset[str]
+    nodes: Sequence[ast.AST], package: str, known: dict[str, str], without: frozenset[str]
 ) -> Iterator[str]:
     """Yield each imported name with the digest of the module of ours it comes from."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield f"{_origin(alias.name, known, without)} as {alias.asname}"
