@@ -21,6 +21,7 @@ from bench.report.wu2021 import claims
 from bench.report.wu2021 import tables as tables_of_the_paper
 from bench.report.wu2021.observed import Observed
 from bench.store.files import slug
+from bench.store.packed import has_archive
 from bench.store.records import OWN, RANKED_BY, Record
 
 if TYPE_CHECKING:
@@ -136,7 +137,11 @@ def _latex(table: Leaderboard, caption: str, label: str) -> str:
 
 
 def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
-    """Write the tables of each scenario; return the links to them."""
+    """Write the tables of each scenario; return the links to them.
+
+    Where rows are packed the tables are not kept beside them, and their names are no links.
+    """
+    link = "{1}" if has_archive(results) else "[{0}]({1})"
     links = []
     for scenario in group.scenarios:
         name = slug(f"{scenario}-{group.stem}")
@@ -144,16 +149,17 @@ def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
         cells = printed(group, scenario, score).map(formats.tex_escape)
         caption = f"{group.title}: {scenario}, mean over the seeds. A dash: not complete."
         formats.write(results / "tables" / f"{name}.tex", formats.latex(cells, caption, name))
-        links.append(f"[{formats.markdown_escape(scenario)}](tables/{quote(name)}.csv)")
+        links.append(link.format(formats.markdown_escape(scenario), f"tables/{quote(name)}.csv"))
     if not links:
         return []
     if len(costs := pareto.table(group, score)):
         name = slug(f"quality_for_cost-{group.stem}")
         formats.write(results / "tables" / f"{name}.csv", formats.csv(costs))
-        links.append(f"[quality for cost](tables/{quote(name)}.csv)")
+        links.append(link.format("quality for cost", f"tables/{quote(name)}.csv"))
+    told = " `bench report` writes them from the packed rows." if has_archive(results) else ""
     command = f"python -m bench verify --cell {shlex.quote(group.records[0].cell)}"
     again = "measures a cell anew: any row file's name below rows/, without .json."
-    return [f"Every number: {', '.join(links)}.\n", f"`{command}` {again}\n"]
+    return [f"Every number: {', '.join(links)}.{told}\n", f"`{command}` {again}\n"]
 
 
 def facts(records: Sequence[Record]) -> dict[str, str]:

@@ -36,6 +36,11 @@ def has_files(folder: Path) -> bool:
     return folder.is_dir() or any(_archives(folder))
 
 
+def has_archive(results: Path) -> bool:
+    """Return whether results are packed: for keeping, and without what can be made of them."""
+    return any(_archive(results / kind).is_file() for kind in KINDS)
+
+
 def is_packed(path: Path) -> bool:
     """Return whether an archive holds a file of this path, be there a loose one or not."""
     return any(path.relative_to(root).as_posix() in files for root, files in _archives(path.parent))

@@ -120,3 +120,11 @@ def test_help_needs_neither_torch_nor_pandas(words):
     assert "Usage" in done.stdout
     for heavy in ("torch", "pandas", "scipy", "sklearn"):
         assert f"| {heavy}\n" not in done.stderr
+
+
+def test_a_checkout_is_small():
+    if bench.CLONE is None:
+        pytest.skip("no clone")
+    done = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=bench.ROOT)
+    files = [bench.ROOT / name for name in done.stdout.split("\0") if name]
+    assert sum(path.stat().st_size for path in files if path.exists()) < 15_000_000

@@ -1,7 +1,9 @@
 """Packed results are read as loose ones are."""
 
+import shutil
 import tarfile
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,8 +11,11 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.commands.summary import contents
 from bench.errors import BenchError
+from bench.report import render
 from bench.store import packed
 from bench.store.packed import json_files, pack, read_regular, unpack
+
+ROWS = Path(__file__).parents[1] / "data" / "rows"
 
 
 @pytest.fixture
@@ -92,3 +97,16 @@ def test_files_that_would_fill_the_memory_are_refused(results, monkeypatch):
     packed._read.cache_clear()
     with pytest.raises(BenchError, match="more than 10 bytes"):
         json_files(results / "rows")
+
+
+def test_a_report_of_packed_rows_links_to_no_table_that_is_not_kept(tmp_path):
+    shutil.copytree(ROWS, tmp_path / "rows")
+    render(tmp_path, figures=False)
+    readme = tmp_path / "README.md"
+    assert "[clean](tables/clean-toy_digits.csv)" in readme.read_text("utf-8")
+    pack(tmp_path)
+    render(tmp_path, figures=False)
+    text = readme.read_text("utf-8")
+    assert "](tables/" not in text
+    assert "tables/clean-toy_digits.csv" in text
+    assert "`bench report` writes them from the packed rows." in text
