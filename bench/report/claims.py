@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ import pandas as pd
 
 from bench.report import formats
 from bench.report.frames import Array, ResultGroup
-from bench.report.stats import LEVEL, t_above, t_quantile
+from bench.report.stats import LEVEL, Gain
 from bench.store.records import RANKED_BY, Claim, MetricSpec, Record
 
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -48,44 +47,22 @@ class Judged:
     spec: MetricSpec
     gains: Array
 
-    @cached_property
-    def mean(self) -> float:
-        """Mean gain over the seeds."""
-        return float(self.gains.mean())
-
-    @cached_property
-    def error(self) -> float:
-        """Standard error of the mean; NaN for a single seed."""
-        n = len(self.gains)
-        return float(self.gains.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-
     @property
-    def p(self) -> float:
-        """The chance of a gain this large if the true gain is the least that is claimed."""
-        away = self.mean - self.claim.least
-        if math.isnan(self.error):
-            return math.nan
-        if self.error == 0:
-            return 0.0 if away > 0 else 1.0 if away < 0 else 0.5
-        return t_above(away / self.error, len(self.gains) - 1)
+    def gain(self) -> Gain:
+        """The gains with their test."""
+        return Gain(self.gains, self.claim.least)
 
     @property
     def verdict(self) -> Verdict:
         """What our numbers say of the claim."""
-        if self.p <= LEVEL:
+        if self.gain.p <= LEVEL:
             return "holds"
-        return "does not hold" if 1 - self.p <= LEVEL else "undecided"
+        return "does not hold" if 1 - self.gain.p <= LEVEL else "undecided"
 
     @property
     def text(self) -> str:
         """The gain with its interval, as printed."""
-        scale, digits = self.spec.scale, max(3, self.spec.digits)
-        shown = f"{scale * self.mean:+.{digits}f}"
-        if math.isnan(self.error):
-            return shown
-        half = t_quantile(1 - LEVEL, len(self.gains) - 1) * self.error
-        low, high = (scale * (self.mean + side * half) for side in (-1, 1))
-        return f"{shown} [{low:+.{digits}f}, {high:+.{digits}f}]"
+        return self.gain.text(max(3, self.spec.digits), self.spec.scale)
 
     @property
     def what(self) -> str:
@@ -146,7 +123,7 @@ def table(claims: list[Judged]) -> pd.DataFrame:
             "gain": formats.markdown_escape(one.what),
             "least": f"{one.spec.scale * one.claim.least:+g}",
             "ours": one.text,
-            "p": formats.NONE if math.isnan(one.p) else f"{one.p:.3f}",
+            "p": formats.NONE if math.isnan(one.gain.p) else f"{one.gain.p:.3f}",
             "seeds": str(len(one.gains)),
             "verdict": one.verdict,
         }

@@ -14,7 +14,7 @@ from bench.store.files import write as write
 NONE = "–"
 TEXT = {  # columns of words, set to the left
     "method", "score", "view", "metric", "claim", "margin", "verdict", "our numbers",
-    "the paper's tables", "check", "range",
+    "the paper's tables", "check", "range", "shift", "best", "gain", "as good for less",
 }  # fmt: skip
 SHORT = {"one_minus_max_mean_prob": "1 - max p"}  # scores whose name would fill a column
 TEX = {

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from bench.errors import UsageError
-from bench.report import GALLERY, formats, pareto
+from bench.report import GALLERY, advice, formats, pareto
 from bench.report import claims as method_claims
 from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Leaderboard, leaderboard
@@ -56,6 +56,8 @@ def render(
     for group in groups:
         parts += [f"## {formats.markdown_escape(group.title)}\n"]
         parts += write_leaderboards(results, group, score)
+        if words := advice.summary(group):
+            parts += ["### What should I use?\n", words]
         parts += write_scenarios(results, group, score)
         if verdicts := method_claims.summary(group, score):
             parts += ["### What the methods' papers claim\n", verdicts]

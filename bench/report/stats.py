@@ -212,6 +212,49 @@ def t_quantile(share: float, freedom: float) -> float:
     return float(stdtrit(freedom, share))
 
 
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """How much better one is than another, paired over seeds; a t test against the least asked.
+
+    Args:
+        values: the gains, one a seed, (S,).
+        least: what the gain must exceed.
+    """
+
+    values: Array
+    least: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(self.values.mean())
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; NaN for a single seed."""
+        n = len(self.values)
+        return float(self.values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+
+    @property
+    def p(self) -> float:
+        """The chance of a mean this large if the true gain is the least."""
+        away = self.mean - self.least
+        if math.isnan(self.error):
+            return math.nan
+        if self.error == 0:
+            return 0.0 if away > 0 else 1.0 if away < 0 else 0.5
+        return t_above(away / self.error, len(self.values) - 1)
+
+    def text(self, digits: int, scale: float = 1.0) -> str:
+        """Return the mean with its 90 % interval, as printed."""
+        shown = f"{scale * self.mean:+.{digits}f}"
+        if math.isnan(self.error):
+            return shown
+        half = t_quantile(1 - LEVEL, len(self.values) - 1) * self.error
+        low, high = (scale * (self.mean + side * half) for side in (-1, 1))
+        return f"{shown} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
 @lru_cache(maxsize=1024)
 def smallest_difference(freedom: float, level: float = LEVEL, *, sides: int = 2) -> float:
     """The smallest true difference that a t test sees with a power of 80 %, in standard errors.

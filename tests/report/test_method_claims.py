@@ -48,7 +48,9 @@ def test_gains_are_paired_over_seeds_and_tested_by_t():
     ours, theirs = np.array([0.71, 0.82, 0.63]), np.array([0.70, 0.80, 0.60])
     (one,) = judged(detecting("swag", ours, [BETTER]), detecting("standard", theirs))
     np.testing.assert_allclose(one.gains, ours - theirs)
-    assert one.p == pytest.approx(referee.ttest_rel(ours, theirs, alternative="greater").pvalue)
+    assert one.gain.p == pytest.approx(
+        referee.ttest_rel(ours, theirs, alternative="greater").pvalue
+    )
     interval = referee.ttest_rel(ours, theirs).confidence_interval(0.9)
     assert one.text == f"{0.02:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
     assert one.verdict == "holds"
@@ -91,14 +93,14 @@ def test_less_is_a_gain_where_lower_is_better():
                 told=[Claim(text="fewer", metric="fpr95_id")])],
         [record("standard", 0, [("noise", "far", "predictive_entropy", {"fpr95_id": 0.5})])],
     )  # fmt: skip
-    assert fewer.mean == pytest.approx(0.3)
+    assert fewer.gain.mean == pytest.approx(0.3)
 
 
 def test_groups_and_scores_are_those_of_the_claim():
     near = Claim(text="near", group="near", score="class_density")
     ours = detecting("ddu", [0.9], [near], score="class_density")
     (one,) = judged(ours, detecting("standard", [0.5]))
-    assert one.mean == pytest.approx(0.4)
+    assert one.gain.mean == pytest.approx(0.4)
     assert one.what == "AUROC, cross_dataset near by class density, against standard"
 
 
@@ -108,7 +110,7 @@ def test_a_method_is_compared_with_the_other_under_its_own_choices():
     cnn = detecting("standard:backbone=cnn", [0.6], params={"backbone": "cnn"})
     ours = detecting("swag:backbone=cnn,rank=3", [0.9], [BETTER], **more)
     (one,) = judged(ours, plain, cnn)
-    assert one.mean == pytest.approx(0.3)
+    assert one.gain.mean == pytest.approx(0.3)
     assert not judged(ours, plain)
 
 

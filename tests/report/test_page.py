@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench.report import formats, render
+from bench.report.advice import advice
 from bench.report.frames import load, result_groups
 from bench.report.leaderboard import SPAN, leaderboard
 from bench.report.stats import ranking
@@ -243,7 +244,23 @@ def test_the_first_view_is_the_leaderboard_of_the_tables(tab, tmp_path):
     tab.goto((tmp_path / "leaderboard.html").as_uri())
     (group,) = result_groups(load(tmp_path)[0])
     assert numbers(tab) == printed(group)
-    assert leaderboard(group).caption.strip() in tab.inner_text(".note")
+    assert leaderboard(group).caption.strip() in tab.inner_text("div.note")
+
+
+def test_a_board_says_first_what_to_use(tab, tmp_path):
+    shutil.copytree(GOLDEN, tmp_path / "rows")
+    render(tmp_path, figures=False)
+    tab.goto((tmp_path / "leaderboard.html").as_uri())
+    (group,) = result_groups(load(tmp_path)[0])
+    told = advice(group)
+    assert tab.locator("details.advice li").all_inner_texts() == [*told.lessons()]
+    cells = tab.locator("table.advice tbody tr").all_inner_texts()
+    assert [line.split("\t") for line in cells] == told.table().to_numpy().tolist()
+    assert told.caption in tab.inner_text("details.advice .note")
+    tab.locator("details.advice > summary").click()
+    assert not tab.is_visible("table.advice")
+    tab.select_option("[name=scenario]", "cross_dataset")
+    assert tab.locator("details.advice").count() == 0
 
 
 def test_choosing_a_score_shows_its_leaderboard(tab, toy):

@@ -387,10 +387,28 @@
     return element("section", {},
       element("h2", { id: title }, board.dataset, " ",
         element("small", {}, `preset ${board.preset}; ${board.device}`)),
+      board.advice && state.scenario === ALL ? advice(board.advice, at) : null,
       drawn ? element("div", { class: "scroll", tabindex: "0", role: "region",
         "aria-labelledby": title }, body)
         : element("p", { class: "note" }, "Nothing of this was measured here."),
       drawn ? notes(board, ranks) : null);
+  }
+
+  /** What one learns of a board, and the best for each shift. */
+  function advice({ lessons, heads, lines, caption: how }, at) {
+    const title = `advice-${at}`;
+    const body = element("table", { class: "advice", "aria-labelledby": title },
+      element("thead", {}, element("tr", {}, heads.map((text) => (
+        element("th", { scope: "col", class: "words" }, element("b", {}, text)))))),
+      element("tbody", {}, lines.map(([first, ...others]) => element("tr", {},
+        element("th", { scope: "row", class: "words" }, first),
+        others.map((text) => element("td", { class: "words" }, text))))));
+    return element("details", { class: "advice", open: "" },
+      element("summary", { id: title }, "What should I use?"),
+      element("ul", {}, lessons.map((text) => element("li", {}, text))),
+      element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": title },
+        body),
+      element("p", { class: "note" }, how));
   }
 
   /** What stands under a table: what the numbers are, and what is not there. */

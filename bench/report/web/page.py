@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.report import formats
+from bench.report.advice import advice
 from bench.report.frames import ResultGroup
 from bench.report.leaderboard import Leaderboard, leaderboard, left_out, overall_ranking
 from bench.report.web.page_data import Cells, Sheet, measured, sheet, whole
@@ -77,6 +78,19 @@ def board_data(
             for name in group.scenarios if name not in detecting
         },
         "files": _files(group, linked),
+        "advice": _advice(group),
+    }  # fmt: skip
+
+
+def _advice(group: ResultGroup) -> dict[str, Any] | None:
+    """What the group's rows recommend, in words."""
+    found = advice(group)
+    if found is None:
+        return None
+    table = found.table()
+    return {
+        "lessons": [*found.lessons()], "heads": [*table.columns],
+        "lines": table.to_numpy().tolist(), "caption": found.caption,
     }  # fmt: skip
 
 
