@@ -6,10 +6,8 @@ import string
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -54,6 +52,8 @@ class Letters(Outliers):
 @cache
 def _glyphs() -> Raw:
     """Every letter in every font that has it; the label is its place in the alphabet."""
+    import matplotlib  # a tenth of a second that a listing does not need
+
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     letters = [c for c in string.ascii_letters if c not in DIGIT_LIKE]
     drawn = [(_glyph(folder / f"{font}.ttf", c), c) for font in FONTS for c in letters]
@@ -66,6 +66,8 @@ def _glyphs() -> Raw:
 
 def _glyph(path: Path, letter: str) -> Tensor | None:
     """One letter as bytes (1, 32, 32); None where the font lacks it or leaves it blank."""
+    from matplotlib.ft2font import FT2Font
+
     if ord(letter) not in FT2Font(str(path)).get_charmap():
         return None
     canvas = Image.new("L", (3 * EM, 3 * EM))

@@ -13,7 +13,7 @@ class FashionMnist(Anchor):
     data = "fashion"
     set_up = "three convolutions of 64, 128 and 128 channels with batch normalisation, 30 epochs"
     unmeasured = (
-        "one network takes about 4 000 s of a core (0.28 s for a step of 128, 14 070 steps), the "
+        "one network takes about 2 500 s of a core (0.17 s for a step of 128, 14 070 steps), the "
         "ensemble five times that; the nearest of ours is the method ensemble:size=5,backbone=cnn"
     )
     published = (

@@ -202,6 +202,15 @@ def test_an_anchor_is_one_file_measured_once(tmp_path):
     assert {r.cell: r.time for r in read_all(tmp_path / "r" / "rows")[0]} == times
 
 
+def test_progress_is_no_part_of_the_tables(tmp_path):
+    validate(tmp_path, "--seeds", "0", code=1)
+    asked = ["validate", "mine", "--plugins", str(tmp_path / "mine.py"), "--seeds", "0-1"]
+    done = CliRunner().invoke(main, [*asked, "--results", str(tmp_path / "r")])
+    assert "seed 1" in done.stderr
+    assert "seed 1" not in done.stdout
+    assert done.stdout.startswith("\nmine: a classifier\n")
+
+
 def test_mistakes_are_one_line(tmp_path):
     run = CliRunner().invoke
     done = run(main, ["validate", "hendrycks", "--results", str(tmp_path / "r")])
