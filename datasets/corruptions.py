@@ -19,8 +19,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
-from skimage.feature import canny
 from torch import Generator, Tensor
 
 from .base import as_bytes, as_floats, generator
@@ -303,6 +301,8 @@ def zigzag(x: Tensor, generator: Generator) -> Tensor:
 @register
 def canny_edges(x: Tensor, generator: Generator) -> Tensor:
     """Edges by Canny's method (1986), sigma 1, as black and white; of the mean of the channels."""
+    from skimage.feature import canny  # a third of a second that a listing does not need
+
     # One image at a time: scikit-image takes 0.15 ms for each, which needs no second version.
     edges = [canny(image, sigma=unit(x)) for image in x.double().mean(1).numpy()]
     return torch.from_numpy(np.stack(edges)).float()[:, None].repeat(1, x.shape[1], 1, 1)
@@ -323,6 +323,8 @@ def signs(n: int, generator: Generator) -> Tensor:
 
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Return images (N, C, H, W) under a Gaussian cut at 4 sigma, their borders repeated."""
+    from scipy.ndimage import gaussian_filter
+
     smooth = gaussian_filter(x.numpy(), (0, 0, sigma, sigma), mode="nearest", truncate=4)
     return torch.from_numpy(smooth)
 
