@@ -31,7 +31,8 @@ from bench.discover import subclasses, written
 from bench.methods.base import Method
 from bench.metrics.registry import metrics
 from bench.presets import DEFAULT, PRESETS
-from bench.report.formats import number
+from bench.report import claims
+from bench.report.formats import markdown, markdown_bold, markdown_escape, number
 from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Column, by_words, leaderboard
 from bench.report.stats import best, mean_and_std
@@ -217,6 +218,9 @@ QUANTITIES = {  # head -> scenario, and what of it is averaged
 PUBLISHED = {"accuracy %": "mnist accuracy", "ECE %": "mnist ece"}
 
 
+RIVALS = REFERENCE.parent / "rivals"
+
+
 def reference_group(name: str) -> ResultGroup:
     """Return the committed rows of one data set under the default preset."""
     groups = result_groups(load(REFERENCE)[0])
@@ -259,6 +263,30 @@ def digits_output() -> str:
 
 
 TABLES["digits_output"] = digits_output
+
+
+def measured_rivals() -> ResultGroup:
+    """Return the committed rows of rivals on digits."""
+    return next(iter(result_groups(load(RIVALS)[0])))
+
+
+def rival_board() -> str:
+    """Return the leaderboard of the rivals, without what the pages do not speak of."""
+    board = leaderboard(measured_rivals())
+    shown = ["rank", "method", "near", "far", "corruption", "FGSM", "accuracy", "ECE %"]
+    return markdown(board.text(markdown_bold, markdown_escape)[shown], "").strip() + "\n"
+
+
+TABLES["rival_board"] = rival_board
+
+
+def rival_verdicts() -> str:
+    """Return what the rows of the rivals say of their papers' claims."""
+    found = claims.table(claims.judged(measured_rivals()))
+    return markdown(found[["method", "claim", "ours", "p", "verdict"]], "").strip() + "\n"
+
+
+TABLES["rival_verdicts"] = rival_verdicts
 
 
 def option_lists() -> str:

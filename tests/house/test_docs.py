@@ -97,3 +97,10 @@ def test_the_site_is_built(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "ReDecNN" in (tmp_path / "site" / "api" / "methods" / "index.html").read_text("utf-8")
+
+
+def test_the_tests_that_faults_name_exist():
+    tests = "\n".join(path.read_text("utf-8") for path in (bench.ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "faults.md").read_text("utf-8")))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
