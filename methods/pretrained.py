@@ -39,6 +39,8 @@ class Pretrained(Method):
             default those of the data set. Classes the data set lacks are left out of the softmax.
         mean: subtracted from images in [0, 1], for all channels or each.
         std: the divisor after that.
+        crop: side of the central square that is kept of an image: crop=28 takes off the margin that
+            MNIST and its relatives are padded with. 0: the whole image.
         size: side of the network's input; images are resized, antialiased. 0: as they are.
         channels: 3 turns grey images into colour, 1 colour into grey. 0: as they are.
         features: the module whose output scores take as features; by default the input of the
@@ -63,6 +65,7 @@ class Pretrained(Method):
         classes: tuple[str, ...] = (),
         mean: tuple[float, ...] = (0.0,),
         std: tuple[float, ...] = (1.0,),
+        crop: int = 0,
         size: int = 0,
         channels: int = 0,
         features: str = "",
@@ -76,6 +79,7 @@ class Pretrained(Method):
         self.classes = classes
         self.mean = mean
         self.std = std
+        self.crop = crop
         self.size = size
         self.channels = channels
         self.features = features
@@ -104,7 +108,15 @@ class Pretrained(Method):
     def prepare(self, task: Task) -> str:
         head = next(iter(self._built(task))).head
         what = f"the output of {self.features}" if self.features else f"the input of {head}"
-        return f"{self.label}: features are {what}"
+        remarks = [f"features are {what}", self.shrinking(task)]
+        return f"{self.label}: {'; '.join(filter(None, remarks))}"
+
+    def shrinking(self, task: Task) -> str:
+        """Return a remark if images are made smaller, as padded ones should not be; else ""."""
+        side = self.crop or min(task.shape[1:])
+        if not 0 < self.size < side:
+            return ""
+        return f"images are shrunk from {side} to {self.size}; crop={self.size} would cut them"
 
     def fit(
         self,
@@ -175,6 +187,7 @@ class Pretrained(Method):
             order=[known.index(name) for name in task.classes],
             mean=self.mean,
             std=self.std,
+            crop=self.crop,
             size=self.size,
             channels=self.channels,
         ).eval()
@@ -226,6 +239,11 @@ class Pretrained(Method):
             raise BenchError(f"{self.label}: channels is 0, 1 or 3, not {self.channels}")
         if self.samples < 1 or self.size < 0:
             raise BenchError(f"{self.label}: samples is at least 1, and size at least 0")
+        if not 0 <= self.crop <= min(task.shape[1:]):
+            raise BenchError(
+                f"{self.label}: crop is from 0 to {min(task.shape[1:])}, the side of the images, "
+                f"not {self.crop}"
+            )
 
 
 def _is_softmax(logits: Tensor) -> bool:

@@ -34,6 +34,7 @@ class Given(nn.Module):
         order: the place of each of the data set's K classes among those K'.
         mean: subtracted from each channel.
         std: the divisor after that.
+        crop: side of the central square that is kept of an image, 0: all of it.
         size: side of the network's input, 0: as the images are.
         channels: channels of the network's input, 0: as the images have.
     """
@@ -49,6 +50,7 @@ class Given(nn.Module):
         order: Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
+        crop: int,
         size: int,
         channels: int,
     ) -> None:
@@ -56,6 +58,7 @@ class Given(nn.Module):
         self.net = net
         self.shape = shape
         self.order = list(order)
+        self.crop = crop
         self.size = size
         self.channels = channels
         self.head = ""
@@ -106,6 +109,8 @@ class Given(nn.Module):
             x = grey(x)
         elif self.channels == 3:
             x = x.expand(-1, 3, -1, -1)
+        if self.crop:
+            x = _centre(x, self.crop)
         if self.size:
             x = resize(x, self.size, self.size)
         return (x - self.mean) / self.std
@@ -128,6 +133,12 @@ class Given(nn.Module):
                 f"has {targets * classes} classes; say which are which with classes="
             )
         return logits.reshape(len(logits), targets, classes)[..., self.order]
+
+
+def _centre(x: Tensor, side: int) -> Tensor:
+    """Return the central square (n, C, side, side) of images."""
+    top, left = ((length - side) // 2 for length in x.shape[-2:])
+    return x[..., top : top + side, left : left + side]
 
 
 def _last_linear(given: Given, x: Tensor) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,9 +29,9 @@ Numbers = float | Sequence[float]
 
 def evaluate(
     model: nn.Module, data: Any = "mnist", scenarios: Words = "ood", *,
-    normalise: tuple[Numbers, Numbers] = (0.0, 1.0), size: int = 0, channels: int = 0,
-    classes: Sequence[str] = (), features: str = "", mc: bool = False, samples: int = 20,
-    called: str = "", preset: str | None = None, device: str | None = None,
+    normalise: tuple[Numbers, Numbers] = (0.0, 1.0), crop: int = 0, size: int = 0,
+    channels: int = 0, classes: Sequence[str] = (), features: str = "", mc: bool = False,
+    samples: int = 20, called: str = "", preset: str | None = None, device: str | None = None,
     limit: int | None = None, results: str | Path | None = None,
     data_folder: str | Path | None = None, outliers: Words | None = None, quiet: bool = True,
 ) -> Results:  # fmt: skip
@@ -47,6 +48,8 @@ def evaluate(
             y_train, x_test, y_test, and perhaps x_val, y_val, classes.
         scenarios: names, globs or tags.
         normalise: mean and standard deviation of images in [0, 1], a number or one a channel.
+        crop: side of the central square that is kept of an image: crop=28 for a network of MNIST,
+            whose images are padded from 28 to 32 here. 0: the whole image.
         size: side of the network's input; images are resized to it. 0: as they are.
         channels: 3 turns grey images into colour, 1 colour into grey. 0: as they are.
         classes: the network's classes in its order, by the names of the data set.
@@ -64,6 +67,8 @@ def evaluate(
         outliers: folders of pictures as outliers, as near=DIR or far=DIR.
         quiet: print no progress.
 
+    A `UserWarning` says that images are shrunk, which is wrong where the margin should be cut.
+
     Raises:
         BenchError: the network does not fit the data, gives what is not finite, or fails.
     """
@@ -75,7 +80,7 @@ def evaluate(
     )  # fmt: skip
     mean, std = _normalisation(normalise)
     about = {
-        "mean": mean, "std": std, "size": _whole("size", size),
+        "mean": mean, "std": std, "crop": _whole("crop", crop), "size": _whole("size", size),
         "channels": _whole("channels", channels), "classes": _names(classes),
         "features": features, "mc": bool(mc), "samples": _whole("samples", samples),
         "called": str(called), "factory": f"memory:{type(model).__name__}",
@@ -86,6 +91,8 @@ def evaluate(
         for one in _datasets(data, store(experiment.data), experiment.results):
             digest = network_digest(mark, about, one.task)
             make = partial(GivenNetwork, digest=digest, **about)
+            if remark := make().shrinking(one.task):
+                warnings.warn(remark, stacklevel=2)
             jobs += jobs_of(
                 [(make().label, make)], [one], seeds=(0,),
                 scenarios=experiment.scenarios, preset=experiment.preset, limit=experiment.limit,

@@ -60,6 +60,17 @@ def test_a_network_is_measured_once_and_a_changed_weight_anew(tmp_path):
     assert bench.evaluate(net, **ask).records[0].key != first.key
 
 
+def test_a_network_for_the_inner_square_is_given_it_and_shrinking_is_said(tmp_path):
+    ask = dict(data="digits", scenarios="clean", results=tmp_path, **SMOKE)
+    (record,) = bench.evaluate(network(inputs=16), crop=4, **ask).records
+    assert record.params["crop"] == 4
+    with pytest.warns(UserWarning, match="shrunk from 8 to 4; crop=4 would cut them"):
+        (other,) = bench.evaluate(network(inputs=16), size=4, **ask).records
+    assert other.key != record.key
+    with pytest.raises(BenchError, match="crop is from 0 to 8"):
+        bench.evaluate(network(), crop=9, **ask)
+
+
 def test_changed_code_with_the_same_weights_is_measured_anew(tmp_path):
     class Scaled(nn.Module):
         def __init__(self):

@@ -20,6 +20,7 @@ from bench.fitting.console import Console
 from bench.fitting.fits import Fitter
 from bench.fitting.prediction import run_network
 from bench.methods.pretrained import Pretrained
+from bench.methods.wrapped import _centre
 from bench.store.cache import Cache
 from bench.store.records import read_all
 from tests.own import CLASSES, write_pictures
@@ -38,6 +39,10 @@ def make(num_classes=3):
 
 def colour():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 3))
+
+
+def pooled():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 3))
 
 
 def conv():
@@ -180,6 +185,22 @@ def test_images_are_resized_coloured_and_normalised(nets):
     assert torch.allclose(prepared, (wide - mean) / std, atol=1e-6)
 
 
+def test_the_margin_of_images_is_cut_before_they_are_resized(nets):
+    cut = fitted(made(nets, "pooled", crop=2)).nets[0]
+    assert torch.equal(cut.prepared(X), X[:, :, 1:3, 1:3])
+    both = fitted(made(nets, "pooled", crop=2, size=4)).nets[0]
+    wide = nn.functional.interpolate(X[:, :, 1:3, 1:3], size=4, mode="bilinear", antialias=True)
+    assert torch.allclose(both.prepared(X), wide, atol=1e-6)
+    odd = torch.arange(25.0).view(1, 1, 5, 5)
+    assert torch.equal(_centre(odd, 3), odd[..., 1:4, 1:4])
+
+
+def test_a_network_that_sees_shrunk_images_is_told_how_to_cut_them(nets):
+    assert "shrunk from 4 to 2; crop=2 would cut" in made(nets, "pooled", size=2).prepare(TASK)
+    for params in ({"crop": 2}, {"crop": 2, "size": 2}, {"size": 8}):
+        assert "shrunk" not in made(nets, "pooled", **params).prepare(TASK)
+
+
 def test_logits_follow_the_order_of_the_data_sets_classes(nets):
     torch.save(network(5).state_dict(), nets / "five.pt")
     method = fitted(made(nets, "make", "five.pt", classes=("c", "x", "a", "y", "b")))
@@ -317,6 +338,7 @@ def test_weights_that_do_not_fit_are_named(nets, what):
         ("make", {"mean": (0.1, 0.2)}, "mean= takes 1 or 1 numbers"),
         ("make", {"std": (0.0,)}, "std=0 divides by nothing"),
         ("colour", {"size": 8, "channels": 2}, "channels is 0, 1 or 3"),
+        ("make", {"crop": 5}, "crop is from 0 to 4, the side of the images, not 5"),
     ],
 )
 def test_a_network_that_does_not_fit_is_one_line(nets, function, params, message):
