@@ -26,6 +26,7 @@ from .base import (
     derive_seed,
     fingerprint,
 )
+from .described import versions
 from .errors import DataError
 from .images import grey, in_chunks, resize
 from .placed import Placed
@@ -126,7 +127,7 @@ class OwnData(Placed, Dataset):
         if "test" in labels.parts:
             return labels
         state = derive_seed(self.name, "test")
-        _, test = stratified(labels.rows("train"), labels.y, TEST_SHARE, state)
+        _, test = self._cut(labels.rows("train"), labels.y, TEST_SHARE, state)
         parts = np.array(labels.parts)
         parts[test] = "test"
         return Labels(labels.y, labels.classes, tuple(parts.tolist()))
@@ -165,8 +166,14 @@ class OwnData(Placed, Dataset):
         train, val = labels.rows("train"), labels.rows("val")
         if not len(val):
             state = derive_seed(self.name, "val", seed)
-            train, val = stratified(train, labels.y, self.val_share, state)
+            train, val = self._cut(train, labels.y, self.val_share, state)
         return Splits(self._part(x, train), self._part(x, val), self._test(x))
+
+    def _cut(self, rows: Tensor, y: Tensor, share: float, state: int) -> tuple[Tensor, Tensor]:
+        """Return `stratified` parts, kept: scikit-learn takes a second to import."""
+        key = fingerprint(rows, y, share, state, versions("numpy", "scikit-learn"))
+        cut = self.store.kept(f"cut/{self.name}", key, lambda: stratified(rows, y, share, state)[1])
+        return rows[~torch.isin(rows, cut)], cut
 
     def test(self) -> Split:
         return self._test(self.read_images())

@@ -15,8 +15,8 @@ from bench import datasets
 from bench.cli import main
 from bench.commands import experiment
 from bench.commands.data_summary import summary
-from bench.datasets import decoding
-from bench.datasets.base import Dataset, as_bytes
+from bench.datasets import decoding, own
+from bench.datasets.base import Dataset, as_bytes, derive_seed
 from bench.datasets.decoding import decode
 from bench.datasets.digits import Digits
 from bench.datasets.errors import BenchError, DataError
@@ -106,6 +106,22 @@ def test_pictures_are_decoded_once_and_again_after_a_change(pets, made, monkeypa
     assert len(made().labels.y) == 25
     made().splits(0)
     assert len(runs) == 2
+
+
+def test_parts_are_cut_once_and_again_for_another_seed(pets, made, monkeypatch):
+    parts = pets.splits(0)
+    cut = own.stratified
+
+    def refused(rows, y, share, state):
+        assert state != derive_seed("folder", "test")
+        assert state != derive_seed("folder", "val", 0)
+        return cut(rows, y, share, state)
+
+    monkeypatch.setattr(own, "stratified", refused)
+    for part, again in zip(parts, made().splits(0), strict=True):
+        assert torch.equal(part.x, again.x)
+        assert torch.equal(part.y, again.y)
+    assert made().splits(1).val.fingerprint != parts.val.fingerprint
 
 
 def test_the_central_square_is_kept_and_resizing_is_antialiased(tmp_path):
