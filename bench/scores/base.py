@@ -22,7 +22,9 @@ Tuned = Literal["nothing", "published", "validation inliers", "validation outlie
 TUNED: tuple[Tuned, ...] = get_args(Tuned)
 Function = Callable[..., Tensor]
 SHAPES = {"samples": "(N, S, T, K)", "logits": "(N, T, K)", "features": "(N, F)"}
-ROWS = 1024  # scored at once: float64 copies of all samples of a large set do not fit in memory
+# Scored at once: float64 copies of all samples of a large set do not fit in memory, and buffers of
+# more than 32 MiB, such as products with 20 000 training inputs, are mapped anew for each block.
+ROWS = 256
 
 
 class Unavailable(ValueError):
