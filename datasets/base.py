@@ -266,7 +266,7 @@ class Source(Named, ABC):
     def identity(self) -> str | None:
         """Return a fingerprint of the data as it lies on disk, or None where it is absent.
 
-        It is made of names, sizes and times of files, and of ``version``: nothing is read.
+        It is made of the `Stamp` of each file, and of ``version``: nothing is read.
         """
         files = self.files()
         if not files and not self.embedded:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .base import fingerprint
 from .errors import DataError
-from .store import Store, unpack_zip
+from .store import Stamp, Store, stamps, unpack_zip
 
 BATCH = 64  # pictures a thread decodes before it reports
 MEGAPIXELS = 80  # a picture of more is refused: decoded it takes gigabytes
@@ -39,16 +39,15 @@ class Decoded:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Files below ``root`` by their relative names, with sizes and times of change."""
+    """Files below ``root`` by their relative names, with what tells their contents apart."""
 
     root: Path
     names: tuple[str, ...]
-    stamps: tuple[tuple[int, int], ...]
+    stamps: tuple[Stamp, ...]
 
     def key(self, size: int, channels: int) -> str:
         """Return a digest of all that the decoded bytes depend on."""
-        about = (f"{n}|{s[0]}|{s[1]}" for n, s in zip(self.names, self.stamps, strict=True))
-        return fingerprint("pictures", 1, size, channels, MEGAPIXELS, "\n".join(about))
+        return fingerprint("pictures", 1, size, channels, MEGAPIXELS, *self.stamps)
 
     def decoded(self, size: int, channels: int) -> Decoded:
         """Decode every file; one that cannot be read is black, and its reason is kept."""
@@ -101,11 +100,11 @@ def picture_files(name: str, root: Path) -> PictureFiles:
             about = entry.stat()
             if not stat.S_ISREG(about.st_mode):
                 raise DataError(f"{name}: {entry.path} is no regular file; delete it")
-            pictures.append((relative, (about.st_size, about.st_mtime_ns)))
+            pictures.append(Stamp.of(relative, about))
     except OSError as error:
         raise DataError(f"{name}: {error.filename} cannot be read ({error.strerror})") from error
-    names, stamps = zip(*sorted(pictures), strict=True) if pictures else ((), ())
-    return PictureFiles(root, names, stamps)
+    pictures.sort()
+    return PictureFiles(root, tuple(one.name for one in pictures), tuple(pictures))
 
 
 def _pictures(folder: Path | str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -223,8 +222,7 @@ def unpacked(name: str, archive: Path, store: Store) -> Path:
         raise DataError(f"{name}: {archive} is no zip archive ({error}); {hint}") from error
     if total > LARGEST_ARCHIVE:
         raise DataError(f"{name}: {archive} unpacks to {total / 2**30:.0f} GiB; unpack it yourself")
-    about = archive.stat()
-    digest = fingerprint(archive.name, about.st_size, about.st_mtime_ns)
+    digest = fingerprint(*stamps([archive]))
     folder = unpack_zip(name, archive, store.root / "unpacked" / f"{archive.stem}-{digest}", hint)
     while len(inside := subfolders(folder)) == 1 and subfolders(inside[0]):
         folder = inside[0]  # packed with the folder itself

@@ -13,6 +13,7 @@ from torch import Tensor
 from .base import as_bytes, fingerprint
 from .errors import DataError
 from .own import Labels, OwnData
+from .store import stamps
 
 PARTS = ("train", "val", "test")
 NEEDED = ("x_train", "y_train", "x_test", "y_test")
@@ -62,8 +63,7 @@ class Npz(OwnData):
 
     def read_images(self) -> Tensor:
         place = self.place()
-        about = place.stat()
-        key = fingerprint(self.name, self.version, place.name, about.st_size, about.st_mtime_ns)
+        key = fingerprint(self.name, self.version, *stamps([place]))
         return self.store.kept(self.name, key, self._all_images)
 
     def _parts(self) -> list[str]:

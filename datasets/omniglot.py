@@ -16,7 +16,7 @@ from torch import Tensor
 from .base import Raw, fingerprint
 from .outliers import Outliers
 from .reading import picture, read_file, read_member, reading
-from .store import Remote, damaged
+from .store import Remote, Stamp, damaged, stamps
 
 SIDE = 105
 
@@ -37,12 +37,12 @@ DIGIT_LIKE: Mapping[str, tuple[int, ...]] = {
 class Drawing(NamedTuple):
     """Where a drawing lies: its archive or folder, its name there, and what its content is.
 
-    ``stamp`` is its CRC in an archive, its size in a folder.
+    ``stamp`` is its CRC in an archive, its `Stamp` in a folder.
     """
 
     path: Path
     member: str
-    stamp: int
+    stamp: int | Stamp
 
 
 Drawings = Mapping[str, Drawing]  # by "alphabet/character/file"
@@ -96,9 +96,9 @@ class Omniglot(Outliers):
     def _drawings(self, path: Path) -> Iterator[Drawing]:
         """Yield every drawing that is used."""
         with reading(self.name, path):
+            members: list[tuple[str, int | Stamp]]
             if path.is_dir():
-                files = [(p.relative_to(path.parent).as_posix(), p) for p in path.rglob("*.png")]
-                members = [(name, p.stat().st_size) for name, p in files if _is_used(name)]
+                members = [(f"{path.name}/{stamp.name}", stamp) for stamp in stamps([path])]
             else:
                 with zipfile.ZipFile(path) as archive:
                     members = [(i.filename, i.CRC) for i in archive.infolist()]

@@ -159,7 +159,7 @@ class Speech(Dataset):
         return self.store.kept(self.name, f"waves-{part}-{self._key(part)}", read)
 
     def _key(self, part: Part) -> str:
-        """Return a fingerprint of names, sizes and times of the files of a part."""
+        """Return a fingerprint of the `Stamp` of each file of a part."""
         clips = self.clips[part]
         paths = list({clip.path for clip in clips})
         try:

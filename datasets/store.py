@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -150,11 +151,32 @@ def _one_line(reason: object) -> str:
     return " ".join(str(reason).split()) or type(reason).__name__
 
 
-def stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
-    """Yield name, size in bytes and time of change in ns of each file, also of those in folders.
+class Stamp(NamedTuple):
+    """What tells one content of a file from another without reading it.
 
-    They tell one content of a file from another without reading it.
+    A copy may bring the former size and time along, which is why the time of change of the entry
+    counts as well: nobody sets it.
+
+    Args:
+        name: of the file, or its path below a folder.
+        size: in bytes.
+        changed: when the content was changed, in ns.
+        entered: when the entry was, in ns.
     """
+
+    name: str
+    size: int
+    changed: int
+    entered: int
+
+    @classmethod
+    def of(cls, name: str, about: os.stat_result) -> Stamp:
+        """Return the stamp of a file from what the system says about it."""
+        return cls(name, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+def stamps(paths: Iterable[Path]) -> Iterator[Stamp]:
+    """Yield the stamp of each regular file, also of those in folders."""
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
@@ -162,7 +184,7 @@ def stamps(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
                 continue
             about = file.stat()
             if stat.S_ISREG(about.st_mode):
-                yield name, about.st_size, about.st_mtime_ns
+                yield Stamp.of(name, about)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from bench.fitting.prediction import Prediction
 from bench.metrics.classification import judged
 from bench.metrics.detection import detection
 from bench.scenarios.base import ShiftScenario, Views, answers, applicable, detect, scored
-from bench.scenarios.corruption import libraries
+from bench.scenarios.corruption import Recorded, libraries, recorded
 from bench.store.code import code_digest
 from bench.store.records import PROBED, Headline, Row
 
@@ -85,8 +85,9 @@ class Composed(ShiftScenario):
 
     def views(self, evaluator: Evaluator) -> Views:
         rows = self._rows(evaluator)
+        originals = recorded(evaluator.data, evaluator.test)
         orders = self._orders(evaluator.data)
-        return Views([self._view(order, evaluator, rows) for order in orders], {})
+        return Views([self._view(order, originals, rows) for order in orders], {})
 
     def _rows(self, evaluator: Evaluator) -> Tensor:
         # The same images under every composition, so that views differ in nothing else.
@@ -103,15 +104,15 @@ class Composed(ShiftScenario):
             found += [every[i] for i in chosen.tolist()]
         return found
 
-    def _view(self, order: Order, evaluator: Evaluator, rows: Tensor) -> View:
-        data, test = evaluator.data, evaluator.test
+    def _view(self, order: Order, originals: Recorded, rows: Tensor) -> View:
+        data, test = originals.data, originals.test
         code = code_digest("bench.datasets.elemental", "bench.datasets.corruptions")
 
         def load() -> Tensor:
-            return data.transform(chain(data.raw("test").x[rows], order, data.name, "test"))
+            return data.transform(chain(originals.load()[rows], order, data.name, "test"))
 
         return View(
-            THEN.join(order), fingerprint(test.fingerprint, rows, order, code, libraries()),
+            THEN.join(order), fingerprint(originals.fingerprint, rows, order, code, libraries()),
             len(rows), load, test.y[rows], float(len(order)), NUMBERS[len(order)],
         )  # fmt: skip
 

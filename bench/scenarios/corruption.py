@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +15,16 @@ from torch import Tensor
 
 from bench.datasets.base import Dataset, Split, View, fingerprint
 from bench.datasets.corruptions import CORRUPTIONS, corrupt
-from bench.datasets.described import Described, described
+from bench.datasets.errors import DataError
 from bench.datasets.reading import reading
-from bench.datasets.store import Store, stamps
+from bench.datasets.store import stamps
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
 from bench.store.records import Headline
 
 LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
+REMEDY = "put the official one back"
 
 
 class Corruption(ShiftScenario):
@@ -48,39 +50,102 @@ class Corruption(ShiftScenario):
     def views(self, evaluator: Evaluator) -> Views:
         # The same images under every corruption, so that views differ in nothing else.
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
-        return Views([self._view(name, evaluator, rows) for name in CORRUPTIONS], {})
+        originals = recorded(evaluator.data, evaluator.test)
+        return Views([self._view(name, originals, rows) for name in CORRUPTIONS], {})
 
-    def _view(self, name: str, evaluator: Evaluator, rows: Tensor) -> View:
-        data, test = evaluator.data, evaluator.test
+    def _view(self, name: str, originals: Recorded, rows: Tensor) -> View:
+        data, test = originals.data, originals.test
         path = data.store.find(f"mnist_c/{name}/test_images.npy")
+        make: Callable[[], Tensor]
         if path is None or data.name != "mnist":
-            code = code_digest("bench.datasets.corruptions")
-            digest = fingerprint(test.fingerprint, name, code, libraries())
-            make: Callable[[], Tensor] = lambda: corrupt(name, data.raw("test").x, data.name)  # noqa: E731
+            about = fingerprint(code_digest("bench.datasets.corruptions"), libraries())
+            make = lambda: corrupt(name, originals.load(), data.name)  # noqa: E731
             group = ""
         else:
-            official = mnist_c(data.store, path, test)
-            digest, group = official.fingerprint, "mnist_c"
-            make = lambda: official.load().x  # noqa: E731
+            about, group = content(path), "mnist_c"
+            make = lambda: official(path, about, len(test))  # noqa: E731
+        digest = fingerprint(originals.fingerprint, name, about)
         return View(
             name, fingerprint(digest, rows), len(rows),
             lambda: corrupted(data, name, digest, make)[rows], test.y[rows], group=group,
         )  # fmt: skip
 
 
-def mnist_c(store: Store, path: Path, test: Split) -> Described:
-    """Return one corruption of MNIST's test part from an official file, described and not read."""
+class Recorded(NamedTuple):
+    """The test inputs of a data set before its transform, known by their content.
 
-    def read() -> Split:
-        with reading("mnist_c", path, "put the official one back"):
-            stored = np.load(path, mmap_mode="r", allow_pickle=False)  # no more than the file has
-            if stored.dtype != np.uint8 or stored.shape[:3] != (len(test), 28, 28):
-                raise ValueError(f"it holds {stored.dtype} {stored.shape}")
-            images = torch.from_numpy(np.array(stored)).reshape(-1, 1, 28, 28)
-        return Split(images, test.y, test.task, fingerprint(test.fingerprint, images))
+    Args:
+        data: the data set.
+        test: its test part, after the transform.
+        content: a fingerprint of these inputs.
+        fingerprint: of all that a corrupted view depends on beside the corruption: of these
+            inputs, of the test part, and of the code of the transform.
+    """
 
-    key = fingerprint(test.fingerprint, *stamps([path]))
-    return described(store, f"mnist_c/{path.parent.name}", key, cache(read))
+    data: Dataset
+    test: Split
+    content: str
+    fingerprint: str
+
+    def load(self) -> Tensor:
+        """Return the inputs (N, c, h, w).
+
+        Raises:
+            DataError: they have changed since they were listed.
+        """
+        x = self.data.raw("test").x
+        if fingerprint(x) != self.content:
+            raise DataError(f"{self.data.label}: its test inputs changed meanwhile; run again")
+        return x
+
+
+def recorded(data: Dataset, test: Split) -> Recorded:
+    """Return the inputs that corruptions act on, with what tells their views apart.
+
+    The transform may hide a change of them that shows once they are corrupted.
+    """
+    known = _content(data, data.identity())
+    code = code_digest(*data.code_modules())
+    return Recorded(data, test, known, fingerprint(test.fingerprint, known, code))
+
+
+@lru_cache(maxsize=4)
+def _content(data: Dataset, identity: str | None) -> str:
+    return fingerprint(data.raw("test").x)
+
+
+def content(path: Path) -> str:
+    """Return the SHA-256 of an official MNIST-C file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with reading("mnist_c", path, REMEDY):
+        if not path.is_file():  # to open a named pipe would wait for ever
+            raise ValueError("it is no file")
+        return _sha256(path, *stamps([path]))
+
+
+@lru_cache(maxsize=len(CORRUPTIONS))
+def _sha256(path: Path, stamp: tuple[str, int, int, int]) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def official(path: Path, digest: str, n: int) -> Tensor:
+    """Return the ``n`` images of an official MNIST-C file, bytes (N, 1, 28, 28).
+
+    Raises:
+        DataError: it is damaged, or no longer the one of that ``digest``.
+    """
+    with reading("mnist_c", path, REMEDY):
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)  # no more than the file has
+        if stored.dtype != np.uint8 or stored.shape[:3] != (n, 28, 28):
+            raise ValueError(f"it holds {stored.dtype} {stored.shape}")
+        images = torch.from_numpy(np.array(stored)).reshape(-1, 1, 28, 28)
+    if content(path) != digest:
+        raise DataError(f"mnist_c: {path} changed meanwhile; run again")
+    return images
 
 
 @cache
@@ -90,6 +155,8 @@ def libraries() -> str:
 
 
 def corrupted(data: Dataset, name: str, digest: str, make: Callable[[], Tensor]) -> Tensor:
-    """Return the whole corrupted test part, computed once and kept, as bytes (N, C, H, W)."""
-    key = fingerprint(digest, data.identity(), code_digest(*data.code_modules()))
-    return data.store.kept(f"corrupted/{data.label}-{name}", key, lambda: data.transform(make()))
+    """Return the whole corrupted test part, computed once and kept, as bytes (N, C, H, W).
+
+    ``digest`` must contain everything it depends on, as a view's fingerprint does.
+    """
+    return data.store.kept(f"corrupted/{data.label}-{name}", digest, lambda: data.transform(make()))

@@ -12,7 +12,7 @@ from bench.datasets.named import Value
 from bench.datasets.speech_corruptions import LEVELS, corrupt
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
-from bench.scenarios.corruption import corrupted, libraries
+from bench.scenarios.corruption import Recorded, corrupted, libraries, recorded
 from bench.store.code import code_digest
 from bench.store.records import Headline
 
@@ -46,15 +46,16 @@ class SpeechCorruption(ShiftScenario):
     def views(self, evaluator: Evaluator) -> Views:
         # The same recordings under every corruption, so that views differ in nothing else.
         rows = self.drawn(len(evaluator.test), len(evaluator.test), evaluator.data.name, self.name)
-        return Views([self._view(n, i, evaluator, rows) for n in LEVELS for i in self.levels], {})
+        originals = recorded(evaluator.data, evaluator.test)
+        return Views([self._view(n, i, originals, rows) for n in LEVELS for i in self.levels], {})
 
-    def _view(self, name: str, level: int, evaluator: Evaluator, rows: Tensor) -> View:
-        data, test, levels = evaluator.data, evaluator.test, LEVELS[name]
+    def _view(self, name: str, level: int, originals: Recorded, rows: Tensor) -> View:
+        data, test, levels = originals.data, originals.test, LEVELS[name]
         code = code_digest("bench.datasets.speech_corruptions")
-        digest = fingerprint(test.fingerprint, name, level, code, libraries())
+        digest = fingerprint(originals.fingerprint, name, level, code, libraries())
 
         def load() -> Tensor:
-            make = lambda: corrupt(name, level, data.raw("test").x, data.name)  # noqa: E731
+            make = lambda: corrupt(name, level, originals.load(), data.name)  # noqa: E731
             return corrupted(data, f"{name}-{level}", digest, make)[rows]
 
         strength = f"{levels.strengths[level - 1]:g} {levels.unit}"

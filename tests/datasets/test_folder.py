@@ -124,6 +124,21 @@ def test_parts_are_cut_once_and_again_for_another_seed(pets, made, monkeypatch):
     assert made().splits(1).val.fingerprint != parts.val.fingerprint
 
 
+def test_a_picture_that_is_replaced_is_decoded_again_whatever_its_size_and_time(made, tmp_path):
+    white, black = (np.full((8, 8), grey, np.uint8) for grey in (255, 0))
+    for name in ("a/1.bmp", "a/2.bmp", "b/1.bmp", "b/2.bmp"):
+        path = tmp_path / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(white).save(path)
+    before = made().read_images()
+    about = path.stat()
+    Image.fromarray(black).save(path)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert path.stat().st_size == about.st_size
+    assert before.unique().tolist() == [255]
+    assert made().read_images()[-1].unique().tolist() == [0]
+
+
 def test_the_central_square_is_kept_and_resizing_is_antialiased(tmp_path):
     wide = np.zeros((32, 96, 3), np.uint8)
     wide[:, 32:64] = 200
@@ -332,6 +347,15 @@ def test_arrays_are_read_as_they_are(npz):
     assert torch.equal(data.test().x[:, 0], torch.from_numpy(known["x_test"]))
     assert torch.equal(data.raw("train").y[:, 0], torch.from_numpy(known["y_train"]))
     assert [len(part) for part in data.splits(0)] == [27, 3, 9]
+
+
+def test_arrays_that_are_replaced_are_read_again_whatever_size_and_time(npz):
+    path, before = npz().place(), npz().test()
+    about = path.stat()
+    data = npz(x_test=255 - arrays()["x_test"])
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert path.stat().st_size == about.st_size
+    assert torch.equal(data.test().x, 255 - before.x)
 
 
 def test_validation_classes_floats_and_channels_are_taken(npz):

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import inspect
 import io
+import os
 import pickle
 import pkgutil
 import struct
@@ -460,6 +461,23 @@ def test_omniglot_is_the_same_packed_and_unpacked(tmp_path):
     )
     assert torch.equal(packed.x, unpacked.x)
     assert torch.equal(packed.y, unpacked.y)
+
+
+def test_a_drawing_that_is_replaced_is_read_again_whatever_its_size_and_time(tmp_path):
+    write_small(tmp_path / "omniglot-py")
+    for archive in (tmp_path / "omniglot-py").iterdir():
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(tmp_path / "omniglot-py")
+        archive.unlink()
+    before = at(Omniglot, tmp_path).raw("test").x
+    for path in (tmp_path / "omniglot-py").glob("*/Greek/character01/*.png"):
+        about = path.stat()
+        path.write_bytes(drawing(8))
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        assert path.stat().st_size == about.st_size
+    after = at(Omniglot, tmp_path).raw("test").x
+    assert before[0, 0, 0].nonzero()[:, 0].tolist() == [10]
+    assert after[0, 0, 0].nonzero()[:, 0].tolist() == [8]
 
 
 def test_a_damaged_omniglot_archive_is_named(tmp_path):
