@@ -113,36 +113,37 @@ class Store:
     def kept(self, name: str, key: str, make: Callable[[], Tensor]) -> Tensor:
         """Return what ``make`` returns, computed once and then read from ``derived/<name>/``.
 
-        The key must say all that the tensor depends on. Behind the array lies a digest of the
+        The key must say all that the tensor depends on. Behind the array lies a digest of name,
         key, type, shape and content; a file that does not answer it is made again. Where nothing
         can be written the tensor is computed every time.
         """
         plain = re.fullmatch(r"\w[\w.,=-]{0,99}", key)
         stem = key if plain else hashlib.sha256(key.encode()).hexdigest()[:16]
         path = self.root / "derived" / name / f"{stem}.npy"
+        mark = f"{name}|{key}"
         with suppress(Exception):  # absent, or damaged in whatever way: it can be made again
-            return _read_array(path, key)
+            return _read_array(path, mark)
         made = make()
         with suppress(OSError), draft(path) as unfinished, unfinished.open("wb") as file:
             array = made.detach().cpu().numpy()
             np.save(file, array, allow_pickle=False)
-            file.write(_digest(array, key))
+            file.write(_digest(array, mark))
         return made
 
 
-def _read_array(path: Path, key: str) -> Tensor:
+def _read_array(path: Path, mark: str) -> Tensor:
     if not path.is_file():  # to open a named pipe would wait for ever
         raise FileNotFoundError(path)
     with path.open("rb") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read() != _digest(array, key):
+        if file.read() != _digest(array, mark):
             raise ValueError("its checksum is wrong")
     return torch.from_numpy(array)
 
 
-def _digest(array: np.ndarray, key: str) -> bytes:
-    """Return the SHA-256 of a key and of an array's type, shape and content."""
-    digest = hashlib.sha256(f"{key}|{array.dtype.str}{array.shape}".encode())
+def _digest(array: np.ndarray, mark: str) -> bytes:
+    """Return the SHA-256 of name and key and of an array's type, shape and content."""
+    digest = hashlib.sha256(f"{mark}|{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
 

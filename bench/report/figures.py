@@ -64,7 +64,7 @@ def plan(
     groups: Sequence[ResultGroup], folders: Sequence[Path], *, paper: bool = True,
     score: str = RANKED_BY,
 ) -> tuple[list[Figure], list[str]]:  # fmt: skip
-    """Return the figures of every group of results, and a line for each that cannot be drawn.
+    """Return the figures of every group of results, and a line for each reason that one lacks.
 
     Args:
         groups: the results.
@@ -73,7 +73,12 @@ def plan(
         score: inputs are ranked by it.
     """
     colours = palette({method for group in groups for method in group.methods})
-    read = [curves for folder in folders if paper for curves in read_all(folder / "curves")[0]]
+    read: list[CurveFile] = []
+    notes: list[str] = []
+    for folder in folders if paper else ():
+        curves, problems = read_all(folder / "curves")
+        read += curves
+        notes += (line.removeprefix(f"{folder}/") for line in problems)
     materials = [Material(group, colours, score, belonging(group, read)) for group in groups]
     figures = [
         Figure(material.group, kind.place, drawing)
@@ -82,7 +87,7 @@ def plan(
         if paper or kind.place == "report"
         for drawing in kind.draw(material)
     ]
-    notes = [f"{m.group.title}: {NO_CURVES}" for m in materials if paper and not m.curves]
+    notes += [f"{m.group.title}: {NO_CURVES}" for m in materials if paper and not m.curves]
     return figures, notes
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from bench.store.files import write
 from bench.store.packed import AGAIN, json_files, read_regular
 from bench.store.records import Label, Name, Number
+from bench.store.seal import check_seal, sealed
 
 SCHEMA = 2
 POINTS = 50  # intervals of the axes: false alarms 0, 2 % … 100 %, and coverages 2 % … 100 %
@@ -114,7 +115,7 @@ _DECODER, _FIRST = msgspec.json.Decoder(CurveFile), msgspec.json.Decoder(_First)
 
 def save(path: Path, curves: CurveFile) -> None:
     """Write the curves of one record."""
-    write(path, msgspec.json.encode(msgspec.structs.replace(curves, schema=SCHEMA)) + b"\n")
+    write(path, sealed(msgspec.json.encode(msgspec.structs.replace(curves, schema=SCHEMA))))
 
 
 def read(path: Path) -> CurveFile:
@@ -127,11 +128,12 @@ def read(path: Path) -> CurveFile:
     content = read_regular(path)
     try:
         curves = _DECODER.decode(content)
+        check_seal(content)
         if curves.schema == 1:
             first = _FIRST.decode(content)
             only = ScoreCurves(first.score, first.inliers, first.views, first.risk)
             return msgspec.structs.replace(curves, schema=SCHEMA, scores=[only])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ValueError(f"damaged ({str(error)[:200]}); left out ({AGAIN})") from None
     if curves.schema != SCHEMA:
         raise ValueError(f"schema {curves.schema} is not {SCHEMA}; left out ({AGAIN})")

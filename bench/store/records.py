@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 from bench import ROOT
 from bench.store.files import slug, write
 from bench.store.packed import AGAIN, json_files, read_regular
+from bench.store.seal import check_seal, sealed
 
 SCHEMA = 2
 REFERENCE = ROOT / "results" / "reference"  # what the project itself measured
@@ -273,7 +274,7 @@ def save(path: Path, outcome: Outcome, about: Mapping[str, Any]) -> None:
         left_out=dict(outcome.left_out), rows=tuple(map(_rounded, outcome.rows)),
     )  # fmt: skip
     _check(record)
-    write(path, msgspec.json.encode(record) + b"\n")
+    write(path, sealed(msgspec.json.encode(record)))
 
 
 def _rounded(row: Row) -> Row:
@@ -324,6 +325,7 @@ def parsed(path: Path) -> Record:
     if record.schema not in (1, SCHEMA):
         raise ValueError(_other_schema(record.schema))
     try:
+        check_seal(content)
         record = upgraded(record) if record.schema == 1 else record
         _check(record)
     except ValueError as error:

@@ -136,6 +136,14 @@ def test_kept_does_not_take_one_keys_file_for_anothers(tmp_path):
     assert store.kept("toy", "b", lambda: torch.tensor([1])) == 1
 
 
+def test_kept_does_not_take_one_names_file_for_anothers(tmp_path):
+    store, folder = Store(tmp_path), tmp_path / "derived"
+    for value, name in enumerate(("toy", "other")):
+        store.kept(name, "key", lambda v=value: torch.tensor([v]))
+    (folder / "toy/key.npy").replace(folder / "other/key.npy")
+    assert store.kept("other", "key", lambda: torch.tensor([1])) == 1
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3)])
 def test_kept_tensors_of_any_shape_come_back(tmp_path, shape):
     made = torch.rand(shape).transpose(0, -1) if shape else torch.rand(shape)

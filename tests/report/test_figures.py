@@ -320,6 +320,14 @@ def test_curves_by_the_own_score_are_drawn_where_there_are_no_others(results):
     assert roc.caption.startswith("ROC by each method's own score")
 
 
+def test_curves_that_cannot_be_read_are_named(results):
+    path = row_file(results, "corruption", "ensemble", 1, "curves")
+    path.write_text(path.read_text()[:-9])
+    _, notes = planned(results)
+    (line,) = notes
+    assert line.startswith(f"{path.relative_to(results)}: damaged")
+
+
 def test_curves_of_older_rows_are_not_drawn(results):
     for seed in (0, 1):
         change(row_file(results, "clean", "ensemble", seed), key="measured again")
