@@ -59,7 +59,8 @@ def described(store: Store, name: str, key: str, read: Callable[[], Split]) -> D
     """
     note = store.root / "derived" / name / f"{key}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):  # absent or damaged: made again
-        known = json.loads(note.read_text("utf-8"))
+        # To open a named pipe would wait for ever.
+        known = json.loads(note.read_text("utf-8") if note.is_file() else "")
         if known["key"] == key and type(known["n"]) is int and known["n"] >= 0:
             return Described(str(known["fingerprint"]), known["n"], read, note)
     split = read()

@@ -151,7 +151,10 @@ def _read(archive: Path, time: int, size: int) -> Mapping[str, bytes]:
                 file = tar.extractfile(member)
                 files[member.name] = file.read() if file else b""
     except (OSError, EOFError, ValueError, tarfile.TarError, lzma.LZMAError) as error:
-        raise BenchError(f"{archive} cannot be read ({error}); get it anew, or remove it") from None
+        reason = " ".join(str(error).split())  # that of tarfile has many lines
+        raise BenchError(
+            f"{archive} cannot be read ({reason}); get it anew, or remove it"
+        ) from None
     return files
 
 

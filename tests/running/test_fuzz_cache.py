@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bench.running import run as running
 from bench.running.plan import make_plan
 from bench.running.run import Settings
 from bench.store.records import read_all
+from tests.damage import changed, instead, not_allowed
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(6 * 3600)]
 ENTRIES = int(os.environ.get("BENCH_FUZZ_ENTRIES", "1"))
@@ -117,26 +119,16 @@ def beside_damage(path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def file_damage(path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield bytes cut and flipped, and things that are no file, in the place of both files."""
+    """Yield bytes damaged, and things that are no file, in the place of both files."""
     for file in (path, path.with_suffix(".json")):
-        content = file.read_bytes()
-        for _ in range(5):
-            place = DRAW.randrange(len(content))
-            flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-            yield f"{file.suffix} flip {place}", lambda f=file, c=flipped: f.write_bytes(c)
-            yield f"{file.suffix} cut {place}", lambda f=file, c=content[:place]: f.write_bytes(c)
-        for name, make in {
-            "gone": lambda f: None,
-            "folder": lambda f: (f / "x").mkdir(parents=True),
-            "link": lambda f: f.symlink_to("nowhere"),
-            "circle": lambda f: f.symlink_to(f.name),
-            "pipe": os.mkfifo,
-        }.items():
-            yield f"{file.suffix} {name}", lambda f=file, m=make: (f.unlink(), m(f))
+        for kind, content in changed(file.read_bytes(), DRAW, 5):
+            yield f"{file.suffix} {kind}", lambda f=file, c=content: f.write_bytes(c)
+        for kind, place in instead(file):
+            yield f"{file.suffix} {kind}", lambda f=file, p=place: (f.unlink(), p())
 
 
 def swap_damage(path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield another entry's two files in this one's place."""
+    """Yield another entry's two files in this one's place, and one of the two."""
     for other in sorted(path.parents[3].rglob("*.pt")):
         if other != path:
 
@@ -145,6 +137,11 @@ def swap_damage(path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
                     shutil.copy(other.with_suffix(suffix), path.with_suffix(suffix))
 
             yield f"swapped with {other.parent.name}/{other.name}", swap
+            for suffix in (".pt", ".json"):
+                yield (
+                    f"{suffix} of {other.parent.name}/{other.name}",
+                    lambda o=other, s=suffix: shutil.copy(o.with_suffix(s), path.with_suffix(s)),
+                )
 
 
 def _short(value: object) -> str:
@@ -162,12 +159,16 @@ def test_a_damaged_entry_is_healed_or_named_and_never_believed(tmp_path, kind, d
     if kind != "predictions":  # nothing else is read where these are there
         shutil.rmtree(whole / "cache" / "predictions")
     entries = [path.relative_to(whole) for path in sorted((whole / names).rglob("*.pt"))]
-    tried, silent = 0, []
+    folder, tried, silent = tmp_path / "one", Counter(), []
+
+    def put_back() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole / "cache", folder / "cache")
+
     for entry in entries[:ENTRIES]:
-        for i, _ in enumerate(damage(whole / entry)):
-            folder = tmp_path / f"one-{tried}"
-            shutil.copytree(whole / "cache", folder / "cache")
-            title, harm = list(damage(folder / entry))[i]
+        put_back()
+        for title, harm in list(damage(folder / entry)):
+            put_back()
             harm()
             notes = measure(folder, scenarios=scenarios)
             records = read_all(folder / "rows")[0]
@@ -180,7 +181,13 @@ def test_a_damaged_entry_is_healed_or_named_and_never_believed(tmp_path, kind, d
                 shutil.rmtree(folder / "rows")
                 again = measure(folder, scenarios=scenarios)
                 assert named or (again, numbers(folder)) == ([], expected), (entry, title)
-            shutil.rmtree(folder)
-            tried += 1
-    print(f"{kind}, {damage.__name__}: {tried} damages, {len(silent)} changed nothing")
+            tried[title if damage is file_damage else damage.__name__] += 1
+        for suffix in (".pt", ".json") if damage is file_damage else ():
+            put_back()
+            with not_allowed((folder / entry).with_suffix(suffix)):
+                notes = measure(folder, scenarios=scenarios)
+            assert notes
+            assert numbers(folder) == expected
+            tried[f"{suffix} may not be read"] += 1
+    print(f"\n{kind}, {sum(tried.values())} damages {dict(tried)}, {len(silent)} changed nothing")
     assert all(title == ".json gone" for title in silent), silent  # then there is no entry

@@ -127,6 +127,7 @@ def test_a_class_held_out_is_listed_without_reading_the_set_again(evaluator, mon
         lambda note: note.write_text('{"key": "other", "fingerprint": "x", "n": 3}'),
         lambda note: (note.unlink(), note.mkdir()),
         lambda note: (note.unlink(), note.symlink_to("nowhere")),
+        lambda note: (note.unlink(), os.mkfifo(note)),
     ],
 )
 def test_a_damaged_description_is_made_again(tmp_path, damage):

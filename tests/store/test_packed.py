@@ -85,6 +85,9 @@ def test_an_archive_with_other_paths_is_refused(tmp_path, name):
 def test_a_damaged_archive_is_named_in_one_line(results, cut):
     archive = pack(results)[0]
     archive.write_bytes(archive.read_bytes()[:cut])
+    packed._read.cache_clear()
+    with pytest.raises(BenchError, match=r"^[^\n]*rows\.tar\.xz cannot be read \([^\n]*$"):
+        json_files(results / "rows")
     result = CliRunner().invoke(main, ["report", "--results", str(results)])
     assert result.exit_code == 2
     assert "rows.tar.xz cannot be read" in result.output
