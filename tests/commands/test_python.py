@@ -17,6 +17,7 @@ from bench.commands.experiment import Experiment, read
 from bench.datasets.digits import Digits
 from bench.errors import BenchError
 from bench.store.records import read_all
+from bench.store.seal import sealed
 from tests.own import write_pictures
 
 SMOKE = dict(preset="smoke", device="cpu")
@@ -263,12 +264,18 @@ def test_an_absent_file_is_one_line(tmp_path):
     assert "cannot be read" in run("run", tmp_path / "none.toml", code=2)
 
 
+def changed(path, pattern, other):
+    """Change a record as somebody would who writes one: its checksum is that of what it says."""
+    text = re.sub(pattern, other, path.read_text().rpartition(',"sha256"')[0] + "}")
+    path.write_bytes(sealed(text.encode()))
+
+
 def test_a_cell_is_measured_again(measured):
     said = run("verify", "--results", measured, "--cell", "digits/clean/linear-s1")
     assert "the same" in said
     path = measured / "rows/digits/clean/linear-s0.json"
     before = path.read_text()
-    path.write_text(re.sub(r'"accuracy":[\d.]+', '"accuracy":0.1', before))
+    changed(path, r'"accuracy":[\d.]+', '"accuracy":0.1')
     said = run("verify", "--results", measured, "--cell", path, code=1)
     path.write_text(before)
     assert "contradiction" in said
@@ -277,7 +284,7 @@ def test_a_cell_is_measured_again(measured):
 def test_a_cell_is_fitted_again_on_as_many_threads_as_before(measured, monkeypatch):
     path, seen, before = measured / "rows/digits/clean/linear-s0.json", [], torch.get_num_threads()
     text = path.read_text()
-    path.write_text(re.sub(r'"threads":\d+', f'"threads":{before + 1}', text))
+    changed(path, r'"threads":\d+', f'"threads":{before + 1}')
     run_again = cells.run
     monkeypatch.setattr(
         cells, "run", lambda *given: seen.append(torch.get_num_threads()) or run_again(*given)
