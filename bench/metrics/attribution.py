@@ -37,9 +37,10 @@ def top_overlap(first: Vector, second: Vector, share: float) -> Vector:
     Args:
         first: maps (n, P).
         second: maps (n, P).
-        share: of pixels that are the top, rounded up; among equal ones the first count.
+        share: of pixels that are the top, rounded up, at least one of them; among equal ones the
+            first count.
     """
-    k = math.ceil(share * first.shape[1])
+    k = min(max(1, math.ceil(share * first.shape[1])), first.shape[1])
     ones = [np.argsort(-maps, axis=1, kind="stable")[:, :k] for maps in (first, second)]
     shared = [np.intersect1d(a, b).size for a, b in zip(*ones, strict=True)]
     return np.array(shared) / k

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.datasets.base import Dataset, View, as_floats, fingerprint, generator
+from bench.datasets.corruptions import CORRUPTIONS
 from bench.datasets.named import Value
-from bench.discover import unknown
 from bench.errors import SkippedError
 from bench.fitting import attributions
 from bench.fitting.attributions import (
@@ -137,7 +137,8 @@ class Attribution(ShiftScenario):
 
     @classmethod
     def choices(cls, parameter: str) -> tuple[str, ...]:
-        return tuple(TITLES) if parameter == "maps" else super().choices(parameter)
+        known = {"maps": tuple(TITLES), "corruptions": tuple(CORRUPTIONS)}
+        return known.get(parameter) or super().choices(parameter)
 
     def headlines(self) -> Sequence[Headline]:
         agreed = [
@@ -163,9 +164,6 @@ class Attribution(ShiftScenario):
     def views(self, evaluator: Evaluator) -> Views:
         test, rows = evaluator.test, self._rows(evaluator)
         whole = {v.name: v for v in Corruption(cap=len(test)).views(evaluator).found}
-        for name in self.corruptions:
-            if name not in whole:
-                raise unknown("corruption", name, [*whole])
         found = [part(evaluator.clean, rows, CLEAN)]
         found += [part(whole[name], rows, "corruption") for name in self.corruptions]
         attack = Attack(evaluator, rows, "fgsm", "single", 1).view(self.eps)
@@ -208,7 +206,8 @@ class Attribution(ShiftScenario):
                 agreed = self._agreement(maps[OF_X, CLEAN], maps[OF_X, view.name])
                 metrics = {name: float(values.mean()) for name, values in agreed.items()}
                 yield self._row(view, kind, metrics)
-        yield from self._alarms(evaluator, damaged, said, drawn)
+        unsure = self._unsure(evaluator, damaged, said, drawn)
+        yield from self._alarms(unsure, damaged, said)
 
     def _heard(self, evaluator: Evaluator, view: View) -> Said:
         """Return the inputs of a view and what is answered to them."""
@@ -245,7 +244,8 @@ class Attribution(ShiftScenario):
         once, where = both.unique(dim=0, return_inverse=True)
         x = once[:, :-1].reshape(-1, *inputs.shape[1:]).to(device)
         k = once[:, -1].long().to(device)
-        found, checks = {}, {}
+        found: dict[str, Drawn] = {}
+        checks: dict[str, dict[str, float]] = {}
         for kind in self.maps:
             draw = self._integrated if kind == "ig" else self._causal
             maps, checks[kind] = draw(f, evaluator, x, k)
@@ -286,34 +286,40 @@ class Attribution(ShiftScenario):
         contrast = expected[:, -1] - expected[:, 0]
         forced = contrast_by_force(f, inputs[:FORCED])
         pairs = zip(contrast.T.cpu().numpy(), forced.T.cpu().numpy(), strict=True)
-        alike = np.mean([spearmanr(*pair).statistic for pair in pairs])
+        alike = np.nan_to_num([spearmanr(*pair).statistic for pair in pairs]).mean()
         return causal_effect(expected, x, classes), {"ace_rank_correlation": float(alike)}
 
-    def _alarms(
+    def _unsure(
         self, evaluator: Evaluator, views: Sequence[View], said: Mapping[str, Said],
         drawn: Mapping[str, Drawn],
-    ) -> Iterator[Row]:  # fmt: skip
-        """Yield how well each disagreement, and the entropy, tells damage and wrong answers."""
-        unsure = {ENTROPY: {view.name: said[view.name].entropy for view in views}}
+    ) -> dict[str, dict[str, Vector]]:  # fmt: skip
+        """Return every disagreement, and the entropy, of the inputs of each view, (n,)."""
+        found = {ENTROPY: {view.name: said[view.name].entropy for view in views}}
         for kind, maps in drawn.items():
             for change in changes(evaluator):
                 for view in views:
                     agreed = self._agreement(maps[OWN, view.name], maps[change, view.name])
                     for measure, values in agreed.items():
-                        scores = unsure.setdefault(f"{kind}_{measure}_{change}", {})
-                        scores[view.name] = 1 - values
-        for score, values in unsure.items():
+                        by_view = found.setdefault(f"{kind}_{measure}_{change}", {})
+                        by_view[view.name] = 1 - values
+        return found
+
+    def _alarms(
+        self, unsure: Mapping[str, Mapping[str, Vector]], views: Sequence[View],
+        said: Mapping[str, Said],
+    ) -> Iterator[Row]:  # fmt: skip
+        """Yield how well each score tells damage and wrong answers, view by view and together."""
+        for score, by_view in unsure.items():
+            plain = by_view[CLEAN]
             for view in views:
-                wrong = said[view.name].wrong
-                metrics = misclassification(values[view.name], wrong)
+                metrics = misclassification(by_view[view.name], said[view.name].wrong)
                 if view.name != CLEAN:
-                    metrics |= detection(values[CLEAN], values[view.name])
+                    metrics |= detection(plain, by_view[view.name])
                 yield self._row(view, score, metrics)
-            everything = np.concatenate([values[view.name] for view in views])
+            everything = np.concatenate([by_view[view.name] for view in views])
             wrong = np.concatenate([said[view.name].wrong for view in views])
-            plain = len(values[CLEAN])
             metrics = misclassification(everything, wrong)
-            metrics |= detection(everything[:plain], everything[plain:])
+            metrics |= detection(plain, everything[len(plain) :])
             yield Row(ALL, len(everything), metrics, score, family=self.name)
 
 
@@ -332,7 +338,9 @@ def part(view: View, rows: Tensor, group: str) -> View:
 @torch.no_grad()
 def decoding(evaluator: Evaluator, x: Tensor) -> Tensor:
     """Return g(h_L) of inputs (n, C, H, W), float32 in [0, 1], on the CPU."""
-    net = evaluator.fitted().method.net  # type: ignore[attr-defined]
+    method = evaluator.fitted().method
+    assert isinstance(method, DecodableMethod)
+    net = method.fitted(method.net)
     return net.decoder(net.classifier.last(x.to(evaluator.fitter.device))).float().cpu()
 
 

@@ -25,3 +25,10 @@ def test_the_overlap_counts_the_top_pixels_in_common():
 
 def test_among_equal_pixels_the_first_are_the_top():
     assert top_overlap(np.array([[1.0, 1, 1, 0]]), np.array([[1.0, 0, 1, 1]]), 0.25).tolist() == [1]
+
+
+def test_the_top_is_at_least_one_pixel_and_at_most_all():
+    maps = np.array([[3.0, 1, 2]])
+    for share in (0.0, 2.0):
+        assert top_overlap(maps, maps, share).tolist() == [1]
+    assert top_overlap(maps, np.array([[1.0, 3, 2]]), 0.0).tolist() == [0]

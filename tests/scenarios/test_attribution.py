@@ -11,7 +11,6 @@ from bench.datasets.celeba import CelebA
 from bench.datasets.digits import Digits
 from bench.datasets.speechcommands import SpeechCommands
 from bench.discover import choose, subclasses
-from bench.errors import UnknownNameError
 from bench.fitting import attributions
 from bench.fitting.attributions import (
     LogOdds,
@@ -105,11 +104,6 @@ def test_other_noise_is_another_view_and_the_same_noise_the_same(decnn, views):
     }
     assert again["noise"] != views["noise"].fingerprint
     assert again["fog"] == views["fog"].fingerprint
-
-
-def test_an_unknown_corruption_is_named(decnn):
-    with pytest.raises(UnknownNameError, match="unknown corruption 'frog'"):
-        Attribution(corruptions=("frog",)).views(decnn)
 
 
 # Numbers
@@ -214,6 +208,11 @@ def test_without_captum_a_line_says_what_to_install(tmp_path, monkeypatch):
     output = run(*words, "attribution", code=2)
     assert "pip install 'bench[attributions]', or ask for attribution:maps=ace" in output
     assert Attribution(maps=("ace",)).skip(Digits()) is None
+
+
+def test_an_unknown_corruption_is_named(tmp_path):
+    words = ["run", "--scenarios", "attribution:corruptions=frog", "--results", tmp_path]
+    assert "'frog'. Did you mean 'fog'?" in run(*words, code=2)
 
 
 def test_columns_that_no_method_has_are_not_drawn(tmp_path):
