@@ -42,10 +42,10 @@ from bench.store.records import RANKED_BY, Headline, Row
 CLEAN, NOISE, DECODED = "clean", "noise", "decoded"
 ALL = "all together"  # the view of what is measured over the inputs and all their damaged versions
 OF_X, OWN = "for the class of the plain input", "for its own class"
-ENTROPY = "entropy"
+ENTROPY, ERROR = "entropy", "squared_error"
 CHANGES = (NOISE, DECODED)  # small changes of an input that can be made of any input at test time
 GROUPS = {"corruption": "corruption", "attack": "FGSM", DECODED: "decoding", NOISE: "noise"}
-TITLES = {"ig": "IG", "ace": "ACE"}
+TITLES = {"ig": "IG", "ace": "ACE", "pixels": "pixel"}
 TRAINING = 20_000  # most training inputs whose mean and covariance count
 FORCED = 50  # of them that ace is checked by
 
@@ -80,11 +80,13 @@ class Attribution(ShiftScenario):
 
     An agreement that can be had at test time, without the original: between the maps of any input
     and of its decoding g(h_L), or of itself with a little noise, for the class predicted on it.
-    1 - tau and 1 - overlap then serve as uncertainties, with predictive entropy beside them on the
-    same inputs: of damage (clean inputs against damaged versions of the same) and of wrong answers.
+    1 - tau and 1 - overlap then serve as uncertainties: of damage (clean inputs against damaged
+    versions of the same) and of wrong answers. On the same inputs stand beside them predictive
+    entropy, the squared error of the decoding and, if asked for, the agreement of the inputs
+    themselves, `pixels`.
 
     Args:
-        maps: ig, ace or both.
+        maps: ig, ace, and pixels, the inputs as if they were maps.
         target: samples: the mean of `predict_proba`; single: the deterministic classifier.
         corruptions: of MNIST-C.
         eps: strength of FGSM on the single classifier.
@@ -150,7 +152,7 @@ class Attribution(ShiftScenario):
         told = [
             Headline(f"{what} told by {label}", metric, view=ALL, score=s, board=False, order=49)
             for what, metric in (("damage", "auroc"), ("errors", "misclassification_auroc"))
-            for label, s in [*scores, (ENTROPY, ENTROPY)]
+            for label, s in [*scores, (ENTROPY, ENTROPY), ("squared error", ERROR)]
         ]
         return [*agreed, *told]
 
@@ -201,7 +203,8 @@ class Attribution(ShiftScenario):
         with isolated(evaluator.label, evaluator.fitter.device):
             drawn, checks = self._drawn(evaluator, asked)
         for kind, maps in drawn.items():
-            yield self._row(views[0], kind, checks[kind])
+            if checks[kind]:
+                yield self._row(views[0], kind, checks[kind])
             for view in views[1:]:
                 agreed = self._agreement(maps[OF_X, CLEAN], maps[OF_X, view.name])
                 metrics = {name: float(values.mean()) for name, values in agreed.items()}
@@ -244,11 +247,11 @@ class Attribution(ShiftScenario):
         once, where = both.unique(dim=0, return_inverse=True)
         x = once[:, :-1].reshape(-1, *inputs.shape[1:]).to(device)
         k = once[:, -1].long().to(device)
+        draw = {"ig": self._integrated, "ace": self._causal, "pixels": itself}
         found: dict[str, Drawn] = {}
         checks: dict[str, dict[str, float]] = {}
         for kind in self.maps:
-            draw = self._integrated if kind == "ig" else self._causal
-            maps, checks[kind] = draw(f, evaluator, x, k)
+            maps, checks[kind] = draw[kind](f, evaluator, x, k)
             values = importance(maps).double().cpu()[where].numpy()
             parts = np.split(values, len(asked))  # of equal sizes: views are versions of one draw
             found[kind] = dict(zip(asked, parts, strict=True))
@@ -293,8 +296,12 @@ class Attribution(ShiftScenario):
         self, evaluator: Evaluator, views: Sequence[View], said: Mapping[str, Said],
         drawn: Mapping[str, Drawn],
     ) -> dict[str, dict[str, Vector]]:  # fmt: skip
-        """Return every disagreement, and the entropy, of the inputs of each view, (n,)."""
+        """Return every disagreement, and what it should be better than, by score and view, (n,)."""
         found = {ENTROPY: {view.name: said[view.name].entropy for view in views}}
+        if DECODED in changes(evaluator):
+            found[ERROR] = {
+                view.name: decoding_error(evaluator, said[view.name].x) for view in views
+            }
         for kind, maps in drawn.items():
             for change in changes(evaluator):
                 for view in views:
@@ -342,6 +349,18 @@ def decoding(evaluator: Evaluator, x: Tensor) -> Tensor:
     assert isinstance(method, DecodableMethod)
     net = method.fitted(method.net)
     return net.decoder(net.classifier.last(x.to(evaluator.fitter.device))).float().cpu()
+
+
+def decoding_error(evaluator: Evaluator, x: Tensor) -> Vector:
+    """Return |x - g(h_L)|^2 of inputs (n, C, H, W), summed over pixels, (n,)."""
+    return (x - decoding(evaluator, x)).double().square().flatten(1).sum(1).numpy()
+
+
+def itself(
+    f: LogOdds, evaluator: Evaluator, x: Tensor, classes: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the inputs as if they were maps: what any map should be better than."""
+    return x, {}
 
 
 def watch(evaluator: Evaluator, name: str, batches: Sequence[Any]) -> Iterator[Any]:

@@ -161,6 +161,22 @@ def test_entropy_stands_beside_them_on_the_same_inputs(decnn, views, rows):
     assert rows["rotate", "entropy"].metrics["auroc"] == detection(*pair)["auroc"]
 
 
+def test_so_does_the_error_of_the_decoding(decnn, views, rows):
+    x = {name: views[name].load().float() / 255 for name in ("clean", "rotate")}
+    errors = [
+        (one - attribution.decoding(decnn, one)).square().flatten(1).sum(1) for one in x.values()
+    ]
+    wanted = detection(*(one.double() for one in errors))["auroc"]
+    assert rows["rotate", "squared_error"].metrics["auroc"] == pytest.approx(wanted, abs=0.01)
+
+
+def test_inputs_can_stand_for_their_maps(decnn, views):
+    scenario = Attribution(**SMALL | {"maps": ("pixels",)})
+    found = {(r.view, r.score): r for r in scenario.measure(decnn, [*views.values()])}
+    first, second = (views[n].load().flatten(1).double().numpy() for n in ("clean", "rotate"))
+    assert found["rotate", "pixels"].metrics["tau"] == pytest.approx(kendall(first, second).mean())
+
+
 def test_the_single_classifier_can_be_attributed(decnn, views, rows):
     scenario = Attribution(**SMALL, target="single")
     single = {(r.view, r.score): r for r in scenario.measure(decnn, [*views.values()])}
