@@ -7,6 +7,7 @@ __all__ = [
     "CodeChangedError",
     "DataError",
     "MethodError",
+    "SkippedError",
     "UnknownNameError",
     "UsageError",
     "WriteError",
@@ -30,6 +31,10 @@ class MethodError(BenchError):
 
     The message names the method.
     """
+
+
+class SkippedError(BenchError):
+    """A scenario has no meaning for a method; its record is skipped, with the message as reason."""
 
 
 class CodeChangedError(BenchError):

@@ -1,4 +1,4 @@
-"""``bench draw``: decoded activations, paths, the most and least certain inputs, corruptions.
+"""``bench draw``: decodings, paths, attribution maps, certain and uncertain inputs, corruptions.
 
 Pictures of single inputs, from cached fits and predictions; `bench.report` draws the numbers.
 """
@@ -14,16 +14,20 @@ import torch
 from torch import Tensor
 
 from bench.datasets.base import Dataset, as_floats, generator
+from bench.fitting.attributions import LogOdds, importance, integrated_gradients
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
+from bench.fitting.isolation import isolated
 from bench.gallery import examples, privacy
 from bench.gallery.examples import headline, point_prediction
 from bench.methods.base import Method
 from bench.methods.nets import Decodable
 from bench.methods.prototypes import Prototypes
+from bench.metrics.attribution import kendall
 from bench.report import style
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for, prepare
+from bench.scenarios.attribution import DECODED, Attribution, changes, decoding
 from bench.scenarios.base import scored
 from bench.scenarios.cross_dataset import CrossDataset
 from bench.scenarios.likelihoods import BITS
@@ -86,6 +90,8 @@ def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
     if net is not None:
         yield "decoded", decoded(evaluator, net)
         yield "path", path(evaluator, net)
+    if (figure := attributions(evaluator)) is not None:
+        yield "attributions", figure
     if isinstance(method := evaluator.fitted().method, Prototypes):
         yield "prototypes", prototypes(evaluator, method)
     if BITS in evaluator.predict(evaluator.clean).extras:
@@ -160,6 +166,61 @@ def path(evaluator: Evaluator, net: Decodable) -> Figure:
     for axis in axes[1][len(below) :]:
         axis.set_axis_off()
     return figure
+
+
+def attributions(evaluator: Evaluator) -> Figure | None:
+    """Versions of an input beside their integrated gradients, a row for each input.
+
+    Maps are of the class that the mean prediction gives the input itself; below them is Kendall's
+    tau with its map, by magnitude. None without Captum, a gradient, or one class to attribute.
+    """
+    data, scenario = evaluator.data, Attribution(maps=("ig",))
+    if scenario.skip(data) is not None:
+        return None
+    versions = _versions(evaluator, examples.one_of_each_class(evaluator.test, ROWS))
+    n, x = len(versions["$x$"]), torch.cat([*versions.values()]).to(evaluator.fitter.device)
+    f = LogOdds(evaluator.fitted().method, evaluator.prediction_seed)
+    with isolated(evaluator.label, evaluator.fitter.device):
+        if not f.has_gradient(x):
+            return None
+        with torch.no_grad():
+            odds = f(x)
+        classes = odds[:n].argmax(1).repeat(len(versions))
+        maps = integrated_gradients(f, x, classes, steps=scenario.steps).cpu()
+    ranks = importance(maps).numpy()
+    tau = kendall(np.tile(ranks[:n], (len(versions), 1)), ranks)
+    probs = odds.sigmoid().cpu()[:, None]
+    figure, axes = grid(n, 2 * len(versions), 1)
+    for i, (image, one) in enumerate(zip(x.cpu(), maps, strict=True)):
+        left, right = axes[i % n][2 * (i // n) :][:2]
+        picture(left, image, data)
+        left.set_xlabel(words(probs[i], data), labelpad=2)
+        _signed(right, one)
+        right.set_xlabel("" if i < n else f"$\\tau$ {_number(tau[i])}", labelpad=2)
+    for axis, name in zip(axes[0][::2], versions, strict=True):
+        axis.set_title(name, pad=3)
+    return figure
+
+
+def _versions(evaluator: Evaluator, rows: Tensor) -> dict[str, Tensor]:
+    """Return test inputs as they are and otherwise, each (n, C, H, W), float32, by name."""
+    x, scenario = evaluator.test.floats(rows), Attribution()
+    found = {"$x$": x}
+    for view in examples.corruption_views(evaluator):
+        if view.name in scenario.corruptions[1:]:
+            found[view.name.replace("_", " ")] = as_floats(view.load()[rows])
+    for attacked in examples.adversarial(evaluator, rows, (scenario.eps,)):
+        found[attacked.name] = as_floats(attacked.x)
+    return found | ({"$g(h_L)$": decoding(evaluator, x)} if DECODED in changes(evaluator) else {})
+
+
+def _signed(axis: Axes, values: Tensor) -> None:
+    """Draw a map (C, H, W), summed over channels: red speaks for the class, blue against it."""
+    summed = values.sum(0).numpy()
+    most = float(np.abs(summed).max()) or 1.0
+    axis.imshow(summed, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
 
 
 def _uncertain_and_right(evaluator: Evaluator) -> Tensor:

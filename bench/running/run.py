@@ -19,7 +19,7 @@ import torch
 from bench.datasets.base import Dataset, View
 from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
-from bench.errors import CodeChangedError, MethodError, UsageError, WriteError
+from bench.errors import CodeChangedError, MethodError, SkippedError, UsageError, WriteError
 from bench.fitting.console import Console
 from bench.fitting.device import describe, environment, threads
 from bench.fitting.evaluator import Evaluator
@@ -253,6 +253,8 @@ def _attempt(scenario: Scenario, evaluator: Evaluator, views: Views, settings: S
             left_out = unavailable(evaluator.predict(evaluator.clean)) if by_score else {}
     except (KeyboardInterrupt, WriteError):
         raise
+    except SkippedError as error:
+        return Outcome("skipped", str(error))
     except BaseException as error:  # whatever a method or scenario does is a result with a reason
         return Outcome.failed(error)
     return Outcome("ok", "", measured, views.missing, left_out)
@@ -353,6 +355,8 @@ def _summary(job: Job, settings: Settings, *, measured: int) -> Done:
         if record is None or record.status == "failed":
             failed += 1
             parts.append(f"{scenario.label} failed ({'' if record is None else record.reason})")
+        elif record.status == "skipped":
+            parts.append(f"{scenario.label} skipped ({record.reason})")
         else:
             parts += _headline(record)
     seconds = next((r.fit_seconds for _, r in written if r and r.fit_seconds), None)

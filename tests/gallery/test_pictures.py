@@ -10,11 +10,13 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.datasets.base import Task
 from bench.datasets.digits import Digits
+from bench.fitting import attributions
+from bench.fitting.attributions import LogOdds, installed, integrated_gradients
 from bench.fitting.console import Console
 from bench.fitting.device import resolve
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter
-from bench.gallery import pictures
+from bench.gallery import examples, pictures
 from bench.gallery.examples import headline
 from bench.methods.chance import Chance
 from bench.methods.redecnn import ReDecNN
@@ -24,6 +26,7 @@ from bench.store.files import slug
 
 TRAINED = dict(epochs=20, lr=0.005)  # long enough for classes to differ from input to input
 METHOD = "redecnn:" + ",".join(f"{name}={value}" for name, value in TRAINED.items())
+MAPPED = (slug(METHOD), "standard") if installed() else ()  # which have figures of attributions
 
 
 def run(*words: object, code: int = 0) -> str:
@@ -65,6 +68,7 @@ def test_every_figure_is_there_as_png_and_pdf(results):
     names = [
         "corruptions-digits", "uncertain-digits-standard",
         *(f"{kind}-digits-{slug(METHOD)}" for kind in ("decoded", "path", "uncertain")),
+        *(f"attributions-digits-{name}" for name in MAPPED),
     ]  # fmt: skip
     assert found == sorted(f"{name}.{kind}" for name in names for kind in ("png", "pdf"))
 
@@ -72,7 +76,7 @@ def test_every_figure_is_there_as_png_and_pdf(results):
 def test_figures_are_as_wide_as_a_column_or_a_page(results):
     for path in (results / "figures").glob("*.png"):
         inches = matplotlib.image.imread(path).shape[1] / style.DPI
-        page = path.name.startswith(("decoded", "path"))
+        page = path.name.startswith(("decoded", "path", "attributions"))
         assert inches == pytest.approx(style.PAGE if page else style.WIDTH, abs=0.05)
 
 
@@ -142,6 +146,29 @@ def test_a_method_that_is_alike_unsure_of_everything_has_no_such_figure(tmp_path
     assert pictures.uncertain(subject_of(tmp_path, Chance())) is None
 
 
+def test_maps_stand_beside_the_inputs_they_are_of(evaluator):
+    pytest.importorskip("captum")
+    figure = pictures.attributions(evaluator)
+    titles = [title for title, _ in labels(figure)[:12]]
+    assert titles[::2] == ["$x$", "motion blur", "rotate", "fog", "fgsm 0.1", "$g(h_L)$"]
+    assert not any(titles[1::2])
+    assert len(figure.axes) == 12 * pictures.ROWS
+    x = evaluator.test.floats(examples.one_of_each_class(evaluator.test, pictures.ROWS))
+    f = LogOdds(evaluator.fitted().method, evaluator.prediction_seed)
+    with torch.random.fork_rng():
+        wanted = integrated_gradients(f, x, f(x).argmax(1), steps=32)
+    for i, axes in enumerate((figure.axes[1], figure.axes[13])):
+        shown = torch.as_tensor(axes.images[0].get_array().data)
+        torch.testing.assert_close(shown, wanted[i, 0], atol=1e-4, rtol=1e-3)
+        assert axes.get_xlabel() == ""
+    assert figure.axes[3].get_xlabel().startswith("$\\tau$ ")
+
+
+def test_without_captum_there_is_no_figure_of_maps(evaluator, monkeypatch):
+    monkeypatch.setattr(attributions, "installed", lambda: False)
+    assert pictures.attributions(evaluator) is None
+
+
 def test_all_corruptions_of_one_input_are_shown(evaluator):
     names = [said for _, said in labels(pictures.corruptions(evaluator)) if said]
     assert len(names) == 16
@@ -185,7 +212,7 @@ def test_pictures_of_people_are_named_so_and_kept_out_of_the_reference(
     words = ["draw", "--methods", METHOD, "--preset", "smoke", "--results"]
     run(*words, tmp_path)
     names = [path.name for path in (tmp_path / "figures").iterdir()]
-    assert len(names) == 8
+    assert len(names) == 8 + 2 * len(MAPPED[:1])
     assert all("-faces-digits" in name for name in names)
     assert "never committed" in run(*words, tmp_path / "reference", code=2)
     assert not (tmp_path / "reference").exists()

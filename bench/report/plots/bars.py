@@ -50,7 +50,7 @@ def bars(material: Material) -> Iterator[Drawing]:
         panels = [_panel(material, column) for column in own]
         known = [name for name in material.order if _any(panels, name)]
         for ending, methods in split(known):
-            shown = [_only(panel, methods) for panel in panels]
+            shown = [_only(panel, methods) for panel in panels if _known(panel, methods)]
             draw = partial(_draw, shown, material.palette(methods))
             yield Drawing(f"{scenario}{ending}", _caption(scenario, panels, ending), draw)
 
@@ -64,6 +64,10 @@ def _panel(material: Material, column: Column) -> Panel:
 
 def _any(panels: list[Panel], method: str) -> bool:
     return any(not math.isnan(panel.mean[method]) for panel in panels)
+
+
+def _known(panel: Panel, methods: list[str]) -> bool:
+    return bool(panel.mean[methods].notna().any())
 
 
 def _only(panel: Panel, methods: list[str]) -> Panel:
