@@ -152,7 +152,7 @@ def test_schema_1_is_upgraded_on_load(folders):
 
 def test_what_schema_1_is_given_is_what_the_scenarios_declare():
     younger = {
-        "composed", "conformal", "likelihoods", "operating", "recalibration", "selective",
+        "attribution", "composed", "conformal", "likelihoods", "operating", "recalibration", "selective",
         "strong_attacks",
     }  # fmt: skip
     for name, cls in subclasses(scenarios, Scenario).items():
