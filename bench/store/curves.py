@@ -19,6 +19,7 @@ from bench.store.seal import check_seal, sealed
 
 SCHEMA = 2
 POINTS = 50  # intervals of the axes: false alarms 0, 2 % … 100 %, and coverages 2 % … 100 %
+BINS = 15  # of confidence, from 0 to 1
 LEVELS = 20  # bins of uncertainty, from 0 to the largest there can be
 
 Share = Annotated[int, Meta(ge=0, le=1000)]  # per mille
@@ -132,12 +133,29 @@ def read(path: Path) -> CurveFile:
         if curves.schema == 1:
             first = _FIRST.decode(content)
             only = ScoreCurves(first.score, first.inliers, first.views, first.risk)
-            return msgspec.structs.replace(curves, schema=SCHEMA, scores=[only])
+            curves = msgspec.structs.replace(curves, schema=SCHEMA, scores=[only])
+        _check(curves)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ValueError(f"damaged ({str(error)[:200]}); left out ({AGAIN})") from None
     if curves.schema != SCHEMA:
         raise ValueError(f"schema {curves.schema} is not {SCHEMA}; left out ({AGAIN})")
     return curves
+
+
+def _check(curves: CurveFile) -> None:
+    """Refuse parts that belong together and do not fit: figures join them over seeds.
+
+    Raises:
+        ValueError: says which.
+    """
+    bins = [*curves.recalibrated.values(), *filter(None, [curves.reliability])]
+    if any(len(one) != BINS for one in bins):
+        raise ValueError(f"reliability has other than {BINS} bins")
+    for one in curves.scores:
+        if one.views and one.inliers is None:
+            raise ValueError(f"{one.score} has views and no inliers")
+        if one.risk is not None and not curves.reliability:
+            raise ValueError(f"{one.score} has a risk and no reliability")
 
 
 def read_all(folder: Path) -> tuple[list[CurveFile], list[str]]:

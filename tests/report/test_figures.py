@@ -1,13 +1,16 @@
 """The figures: what is planned from rows and curves, what each shows, and what it leaves out."""
 
+import itertools
 import json
 import shutil
 import textwrap
+from collections import Counter
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib.colors
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,9 +38,11 @@ from bench.report.plots import (
 )  # fmt: skip
 from bench.store.curves import read_all
 from bench.store.records import MetricSpec
+from tests.damage import KINDS, damaged, places
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 MC = "mc_dropout:rate=0.1"
+OF_CURVES = {"roc", "histograms", "risk_coverage", "reliability", "training"}
 
 
 def curve_of(record, rise):
@@ -326,6 +331,28 @@ def test_curves_that_cannot_be_read_are_named(results):
     _, notes = planned(results)
     (line,) = notes
     assert line.startswith(f"{path.relative_to(results)}: damaged")
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scenario", ["clean", "corruption"])
+def test_figures_survive_every_kind_of_damage_in_every_field_of_curves(results, scenario):
+    path = row_file(results, scenario, "ensemble", 1, "curves")
+    sound, tried = json.loads(path.read_text()), Counter()
+    read_once = result_groups(load(results)[0])
+    for place, kind in itertools.product(places(sound), KINDS):
+        path.write_text(damaged(sound, place, kind))
+        found, notes = plan(read_once, [results])
+        tried["named" if notes else "read"] += 1
+        if notes:
+            assert len(notes) == 1
+            assert notes[0].startswith(str(path.relative_to(results)))
+            continue
+        with style.look():
+            for figure in found:
+                if figure.drawing.name in OF_CURVES:
+                    plt.close(figure.drawing.draw())
+    print(f"\ncurves of {scenario}, by field: {sum(tried.values())} damages: {dict(tried)}")
 
 
 def test_curves_of_older_rows_are_not_drawn(results):

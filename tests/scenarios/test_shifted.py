@@ -235,6 +235,8 @@ def test_the_risk_at_each_coverage_is_kept_for_every_view(evaluator, refused, tm
 
 def test_no_network_runs_for_what_the_shifts_have_predicted(evaluator, monkeypatch):
     views = Operating(cap=64).views(evaluator).found
+    for view in (evaluator.clean, evaluator.validation, *views):
+        evaluator.predict(view)
     monkeypatch.setattr("bench.fitting.evaluator.run_network", None)
     for scenario in (Operating(cap=64), Recalibrated(cap=64), Conformal(cap=64), Selective(cap=64)):
         assert list(scenario.measure(evaluator, views))

@@ -14,7 +14,7 @@ from bench.metrics import calibration, detection
 from bench.metrics.detection import Ranking
 from bench.running import curves
 from bench.store import records
-from bench.store.curves import read
+from bench.store.curves import read, read_all
 
 FAST = ["run", "--methods", "chance,standard,mc_dropout", "--preset", "smoke", "--seeds", "0",
         "--scenarios", "clean,cross_dataset,cost"]  # fmt: skip
@@ -128,11 +128,11 @@ def test_nothing_is_fitted_for_a_curve(measured, tmp_path, monkeypatch):
 def test_curves_of_schema_1_have_the_own_score(tmp_path):
     old = {
         "schema": 1, "method": "m", "dataset": "d", "seed": 0, "scenario": "clean", "row": "r",
-        "key": "k", "score": "vote_entropy", "risk": [0] * 50, "reliability": [[1, 900, 800]],
+        "key": "k", "score": "vote_entropy", "risk": [0] * 50, "reliability": [[1, 900, 800]] * 15,
     }  # fmt: skip
     (tmp_path / "x.json").write_text(json.dumps(old))
     found = read(tmp_path / "x.json")
-    assert (found.schema, found.reliability) == (2, [(1, 900, 800)])
+    assert (found.schema, found.reliability) == (2, [(1, 900, 800)] * 15)
     assert found.of("vote_entropy").risk == [0] * 50
     assert found.of("predictive_entropy") is None
 
@@ -145,3 +145,24 @@ def test_damaged_curves_are_made_again(measured, tmp_path):
         path.write_text(text)
     run(folder)
     assert contents(folder / "curves") == before
+
+
+PARTS = {
+    "no bins": {"scores": [{"score": "a", "risk": [0] * 50}]},
+    "other bins": {"reliability": [[1, 2, 3]] * 14},
+    "other bins after": {"recalibrated": {"temperature": []}},
+    "no inliers": {"scores": [{"score": "a", "views": [
+        {"view": "fog", "severity": 0, "group": "", "tpr": [0] * 51, "outliers": [0] * 20}
+    ]}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_curves_whose_parts_do_not_fit_are_refused(tmp_path, case):
+    about = {"schema": 2, "method": "m", "dataset": "d", "scenario": "s", "seed": 0, "row": "r",
+             "key": "k"}  # fmt: skip
+    (tmp_path / "sound.json").write_text(json.dumps(about))
+    (tmp_path / "x.json").write_text(json.dumps(about | PARTS[case]))
+    found, problems = read_all(tmp_path)
+    assert len(found) == 1
+    assert "x.json: damaged (" in problems[0]

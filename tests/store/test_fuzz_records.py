@@ -64,7 +64,7 @@ def curve_record():
     return {
         "schema": 1, "method": "m", "dataset": "d", "scenario": "s", "seed": 0, "row": "r",
         "key": "k", "score": "vote_entropy", "inliers": [50] * 20, "views": [view],
-        "risk": [1] * 50, "reliability": [[1, 2, 3]],
+        "risk": [1] * 50, "reliability": [[1, 2, 3]] * 15,
     }  # fmt: skip
 
 
