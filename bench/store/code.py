@@ -123,7 +123,7 @@ def _digest(name: str, known: dict[str, str], without: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _parsed(source: str, without: frozenset[str]) -> tuple[str, list[ast.AST]]:
+def _parsed(source: str, without: frozenset[str]) -> tuple[str, Sequence[ast.AST]]:
     """Return the logic of a module in words, and its statements of import."""
     tree = _Runs(without).visit(ast.parse(source))
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
