@@ -152,8 +152,8 @@ def test_schema_1_is_upgraded_on_load(folders):
 
 def test_what_schema_1_is_given_is_what_the_scenarios_declare():
     younger = {
-        "attribution", "composed", "conformal", "likelihoods", "operating", "recalibration", "selective",
-        "strong_attacks",
+        "attribution", "composed", "conformal", "likelihoods", "operating", "recalibration",
+        "selective", "strong_attacks",
     }  # fmt: skip
     for name, cls in subclasses(scenarios, Scenario).items():
         if name in younger:
