@@ -196,9 +196,7 @@ def foreign(folder, code, *words):
                 env=environment, **quiet,
             ))  # fmt: skip
             running.callback(process.terminate)
-        while not (
-            file.exists() and file.read_text().rstrip().endswith("}")
-        ):  # it is being written
+        while not (file.exists() and file.read_text().endswith("}")):  # it is being written
             assert process.poll() is None
         yield json.loads(file.read_text())["address"]
 
