@@ -7,6 +7,8 @@ its own bytes, it averages out over the view, and batch size and order still cha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -14,6 +16,19 @@ from torch import Tensor
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # 64-bit constants as torch's signed integers
 FIRST = 0xBF58476D1CE4E5B9 - 2**64
 SECOND = 0x94D049BB133111EB - 2**64
+
+_alike = False  # whether all inputs share their draws
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """Let all inputs share their draws: a method is one function of its input then."""
+    global _alike
+    before, _alike = _alike, True
+    try:
+        yield
+    finally:
+        _alike = before
 
 
 def integers(x: Tensor, shape: tuple[int, ...], high: int) -> Tensor:
@@ -24,7 +39,8 @@ def integers(x: Tensor, shape: tuple[int, ...], high: int) -> Tensor:
     """
     key = torch.randint(2**62, ()).to(x.device)
     counter = torch.arange(1, math.prod(shape) + 1, device=x.device) * GOLDEN
-    mixed = _mix(_mix(_digest(x) + key)[:, None] + counter)
+    own = torch.zeros_like(key).expand(len(x)) if _alike else _digest(x)
+    mixed = _mix(_mix(own + key)[:, None] + counter)
     return (_shifted(mixed, 33) % high).unflatten(1, shape)
 
 

@@ -31,8 +31,6 @@ def validate(
     exit code is 1 where neither the spread over seeds nor a known change of the set-up explains
     a difference.
     """
-    from rich.console import Console as RichConsole
-
     from bench.commands.experiment import store
     from bench.commands.validate import table
     from bench.commands.validate import validate as measure
@@ -40,9 +38,7 @@ def validate(
     from bench.fitting.device import resolve
 
     holds = True
-    # What is said meanwhile goes to standard error: the tables can be sent to a file.
-    said = RichConsole(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-    with Console(quiet=quiet, out=said) as console:
+    with Console(quiet=quiet, stderr=True) as console:
         found = measure(
             ",".join(names) or "all", seeds=seeds, results=results, store=store(data),
             device=resolve(device), console=console,

@@ -13,8 +13,9 @@ from bench import CLONE
 from bench.errors import UsageError
 from bench.report.stats import LEVEL, t_quantile
 from bench.store.files import slug
+from bench.store.merging import merge, numbers
 from bench.store.packed import has_files
-from bench.store.records import REFERENCE, Record, merge, numbers, read_all
+from bench.store.records import REFERENCE, Record, read_all
 
 METRICS = ("auroc", "accuracy", "ece", "misclassification_auroc")
 SAME = 1e-6  # rows keep six digits

@@ -7,7 +7,6 @@ an input through one value at a time, so that one table serves every input.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
@@ -49,7 +48,7 @@ class LogOdds(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         torch.manual_seed(self.seed)
-        with alike():
+        with draws.alike():
             if self.single is None:
                 probs = self.method.predict_proba(x).float().mean(dim=1)
             else:
@@ -65,17 +64,6 @@ class LogOdds(nn.Module):
             x = x.clone().requires_grad_()
             said = self(x)[:, 0].sum()
             return said.requires_grad and bool(torch.autograd.grad(said, x)[0].any())
-
-
-@contextmanager
-def alike() -> Iterator[None]:
-    """Let inputs share the draws of `bench.methods.draws`, whatever their bytes."""
-    own = draws._digest
-    draws._digest = lambda x: torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    try:
-        yield
-    finally:
-        draws._digest = own
 
 
 def integrated_gradients(f: nn.Module, x: Tensor, classes: Tensor, *, steps: int) -> Tensor:

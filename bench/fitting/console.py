@@ -47,12 +47,15 @@ class Console:
 
     Args:
         quiet: print no progress, and collect messages in ``notes`` instead, as a worker does.
-        out: where to print; standard output by default.
+        stderr: print to standard error, so that standard output holds results alone.
+        out: where to print instead.
     """
 
-    def __init__(self, *, quiet: bool = False, out: RichConsole | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, stderr: bool = False, out: RichConsole | None = None
+    ) -> None:
         # `soft_wrap` leaves long lines whole: rich would break them inside numbers and names.
-        self.out = out or RichConsole(quiet=quiet, highlight=False, soft_wrap=True)
+        self.out = out or RichConsole(quiet=quiet, stderr=stderr, highlight=False, soft_wrap=True)
         self.notes: list[str] = []
         self._quiet = quiet
         self._progress = Progress(

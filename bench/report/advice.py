@@ -47,8 +47,7 @@ class Line:
         gain: on the usual pair, likewise.
         cheap: the cheapest pair that is as good.
         cheap_quality: its mean AUROC.
-        price: how the cost is counted, such as passes, or None where it is not known.
-        cost: of the best, in costs of `standard`.
+        cost: of the best, in costs of `standard`; infinite where it is not known.
         cheap_cost: of the cheapest, likewise.
     """
 
@@ -58,7 +57,6 @@ class Line:
     gain: Gain
     cheap: Pair
     cheap_quality: float
-    price: MetricSpec | None
     cost: float
     cheap_cost: float
 
@@ -111,7 +109,7 @@ class Advice:
         gain = Gain(known[best] - parted(usual)[1])
         return Line(
             shift, pairs[best], float(quality[best]), gain, pairs[cheap], float(quality[cheap]),
-            self.price, float(costs[best]), float(costs[cheap]),
+            float(costs[best]), float(costs[cheap]),
         )  # fmt: skip
 
     def _pairs(self, values: Array) -> tuple[list[Pair], Array]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError
 from bench.metrics.registry import spec_of, specs
 from bench.store.files import slug
+from bench.store.merging import merge
 from bench.store.packed import has_files
 from bench.store.records import (
     OWN,
@@ -28,7 +29,6 @@ from bench.store.records import (
     Record,
     declared,
     family,
-    merge,
     read_all,
 )
 
@@ -293,7 +293,7 @@ def load(*folders: Path) -> tuple[list[Record], list[str]]:
     """Return the records of results folders, and one line for each thing left out.
 
     Of several folders the first goes first where they contradict each other:
-    `bench.store.records.merge`.
+    `bench.store.merging.merge`.
 
     Raises:
         BenchError: a folder is not there, or none holds a usable record.

@@ -143,7 +143,8 @@ def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
 
     Where rows are packed the tables are not kept beside them, and their names are no links.
     """
-    link = "{1}" if has_archive(results) else "[{0}]({1})"
+    packed = has_archive(results)
+    link = "{1}" if packed else "[{0}]({1})"
     links = []
     for scenario in group.scenarios:
         name = slug(f"{scenario}-{group.stem}")
@@ -158,7 +159,7 @@ def write_scenarios(results: Path, group: ResultGroup, score: str) -> list[str]:
         name = slug(f"quality_for_cost-{group.stem}")
         formats.write(results / "tables" / f"{name}.csv", formats.csv(costs))
         links.append(link.format("quality for cost", f"tables/{quote(name)}.csv"))
-    told = " `bench report` writes them from the packed rows." if has_archive(results) else ""
+    told = " `bench report` writes them from the packed rows." if packed else ""
     command = f"python -m bench verify --cell {shlex.quote(group.records[0].cell)}"
     again = "measures a cell anew: any row file's name below rows/, without .json."
     return [f"Every number: {', '.join(links)}.{told}\n", f"`{command}` {again}\n"]

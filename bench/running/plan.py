@@ -103,7 +103,7 @@ def one_dataset(words: str, store: Store, what: str) -> Dataset:
     """
     found = chosen_data(words, store)
     if len(found) != 1:
-        raise UsageError(f"{what} one data set, and '{words}' names {len(found)}")
+        raise UsageError(f"{what} one data set, and '{words}' names {len(found)}; name one")
     return found[0]
 
 

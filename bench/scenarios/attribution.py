@@ -199,7 +199,8 @@ class Attribution(ShiftScenario):
         for x, classes, name in ((*said[v.name][:2], v.name) for v in damaged):
             asked[OWN, name] = x, classes
             for change in changes(evaluator):
-                asked[change, name] = self._after(change, evaluator, x), classes
+                after = said[change].x if name == CLEAN else self._after(change, evaluator, x)
+                asked[change, name] = after, classes
         with isolated(evaluator.label, evaluator.fitter.device):
             drawn, checks = self._drawn(evaluator, asked)
         for kind, maps in drawn.items():
@@ -210,6 +211,9 @@ class Attribution(ShiftScenario):
                 metrics = {name: float(values.mean()) for name, values in agreed.items()}
                 yield self._row(view, kind, metrics)
         unsure = self._unsure(evaluator, damaged, said, drawn)
+        if DECODED in said:
+            decoded = {view.name: asked[DECODED, view.name][0] for view in damaged}
+            unsure[ERROR] = {n: squared_error(said[n].x, x) for n, x in decoded.items()}
         yield from self._alarms(unsure, damaged, said)
 
     def _heard(self, evaluator: Evaluator, view: View) -> Said:
@@ -296,12 +300,8 @@ class Attribution(ShiftScenario):
         self, evaluator: Evaluator, views: Sequence[View], said: Mapping[str, Said],
         drawn: Mapping[str, Drawn],
     ) -> dict[str, dict[str, Vector]]:  # fmt: skip
-        """Return every disagreement, and what it should be better than, by score and view, (n,)."""
+        """Return entropy and every disagreement, by score and view, (n,)."""
         found = {ENTROPY: {view.name: said[view.name].entropy for view in views}}
-        if DECODED in changes(evaluator):
-            found[ERROR] = {
-                view.name: decoding_error(evaluator, said[view.name].x) for view in views
-            }
         for kind, maps in drawn.items():
             for change in changes(evaluator):
                 for view in views:
@@ -351,9 +351,9 @@ def decoding(evaluator: Evaluator, x: Tensor) -> Tensor:
     return net.decoder(net.classifier.last(x.to(evaluator.fitter.device))).float().cpu()
 
 
-def decoding_error(evaluator: Evaluator, x: Tensor) -> Vector:
+def squared_error(x: Tensor, decoded: Tensor) -> Vector:
     """Return |x - g(h_L)|^2 of inputs (n, C, H, W), summed over pixels, (n,)."""
-    return (x - decoding(evaluator, x)).double().square().flatten(1).sum(1).numpy()
+    return (x - decoded).double().square().flatten(1).sum(1).numpy()
 
 
 def itself(

@@ -8,7 +8,6 @@ from bench.datasets.digits import Digits
 from bench.fitting import attributions
 from bench.fitting.attributions import (
     LogOdds,
-    alike,
     causal_effect,
     contrast_by_force,
     importance,
@@ -184,7 +183,7 @@ def test_odds_are_those_of_the_mean_prediction(redecnn):
     with torch.no_grad(), torch.random.fork_rng():
         odds = LogOdds(method, 1)(x)
         torch.manual_seed(1)
-        with alike():
+        with draws.alike():
             p = method.predict_proba(x).mean(1)[:, 0].double()
         torch.testing.assert_close(odds.double(), (p / (1 - p)).log(), atol=1e-3, rtol=1e-3)
         single = method.single_classifier()(x)[:, 0].softmax(-1)
@@ -197,7 +196,7 @@ def test_all_inputs_share_their_draws_and_only_inside(redecnn):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         own = draws.integers(x, (8,), 100)
-        with alike():
+        with draws.alike():
             torch.manual_seed(0)
             shared = draws.integers(x, (8,), 100)
         torch.manual_seed(0)

@@ -17,12 +17,12 @@ from bench.report import render
 from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.scenarios.base import Scenario
+from bench.store.merging import merge
 from bench.store.records import (
     Headline,
     Outcome,
     Record,
     Row,
-    merge,
     parsed,
     read,
     read_all,
