@@ -8,10 +8,12 @@ Images are (N, C, H, W), as bytes or as float32 in [0, 1].
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -40,11 +42,15 @@ def generator(*parts: object) -> torch.Generator:
 
 
 def stratified(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return sorted indices of two parts, the second with a ``share`` of every class in y (N,)."""
+    """Return sorted indices of two parts, the second with a ``share`` of every class in y (N,).
+
+    The second has as many inputs as there are classes, at least.
+    """
     from sklearn.model_selection import train_test_split  # seconds that a listing does not need
 
+    count = max(math.ceil(share * len(y)), len(y.unique()))
     parts = train_test_split(
-        np.arange(len(y)), test_size=share, random_state=seed, stratify=y.numpy()
+        np.arange(len(y)), test_size=count, random_state=seed, stratify=y.numpy()
     )
     first, second = (torch.from_numpy(np.sort(part)) for part in parts)
     return first, second
@@ -317,12 +323,20 @@ class Dataset(Source):
         raw = self.raw("train")
         x, y = self.transform(raw.x), raw.y
         whole = fingerprint(self.name, self.version, x, y)
-        train, val = stratified(y[:, 0], self.val_share, derive_seed(self.name, "val", seed))
+        train, val = self.cut(y[:, 0], self.val_share, "val", seed)
         return Splits(
             Split(x[train], y[train], self.task, fingerprint(whole, "train", seed)),
             Split(x[val], y[val], self.task, fingerprint(whole, "val", seed)),
             self.test(),
         )
+
+    def cut(self, y: Tensor, share: float, *names: object) -> tuple[Tensor, Tensor]:
+        """Return `stratified` parts of y (N,), kept: scikit-learn takes a second to import."""
+        state, made_by = derive_seed(self.name, *names), map(version, ("numpy", "scikit-learn"))
+        key = fingerprint(y, share, state, *made_by)
+        cut = self.store.kept(f"cut/{self.name}", key, lambda: stratified(y, share, state)[1])
+        rest = torch.ones(len(y), dtype=torch.bool).index_fill(0, cut, False)
+        return rest.nonzero()[:, 0], cut
 
     def test(self) -> Split:
         """Return the official test part."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .base import Dataset, Raw, SplitName, Task, as_bytes, as_floats, derive_seed, stratified
+from .base import Dataset, Raw, SplitName, Task, as_bytes, as_floats
 from .images import grey, in_chunks, resize
 
 BLOCK = 4  # pixels of the bitmap, each way, that make one pixel of the raster
+TEST_SHARE = 0.2
 GREYS = 16  # the most pixels of a block that can be set, hence 17 grey levels
 
 
@@ -34,8 +36,12 @@ class Digits(Dataset):
     task = Task((1, 8, 8), ("digit",), tuple("0123456789"))
 
     def raw(self, which: SplitName) -> Raw:
-        x, y = _scans()
-        rows = _rows(which)
+        """Return one part, from kept arrays: scikit-learn takes a second to import."""
+        made_by = f"scikit-learn {version('scikit-learn')}"
+        x = self.store.kept(self.name, f"x, {made_by}", lambda: _scans().x)
+        y = self.store.kept(self.name, f"y, {made_by}", lambda: _scans().y)
+        train, test = self.cut(y[:, 0], TEST_SHARE, "test")
+        rows = train if which == "train" else test
         return Raw(x[rows], y[rows])
 
     def transform(self, x: Tensor) -> Tensor:
@@ -58,9 +64,3 @@ def _scans() -> Raw:
     counts = torch.from_numpy(bunch.images).float().unsqueeze(1)
     blocks = as_bytes(counts / GREYS).repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
     return Raw(blocks, torch.from_numpy(bunch.target).long().unsqueeze(1))
-
-
-@cache
-def _rows(which: SplitName) -> Tensor:
-    train, test = stratified(_scans().y[:, 0], 0.2, derive_seed("digits", "test"))
-    return train if which == "train" else test

@@ -12,10 +12,8 @@ from .base import (
     SplitName,
     Splits,
     Task,
-    derive_seed,
     fingerprint,
     generator,
-    stratified,
 )
 from .corruptions import corrupt
 from .variant import Variant
@@ -52,7 +50,7 @@ class Elemental(Variant):
     def splits(self, seed: int) -> Splits:
         """Return the versions of the base's training and validation images, and its test part."""
         raw = self.base.raw("train")
-        parts = stratified(raw.y[:, 0], self.val_share, derive_seed(self.base.name, "val", seed))
+        parts = self.base.cut(raw.y[:, 0], self.val_share, "val", seed)
         train, val = (
             self._versions(Raw(raw.x[rows], raw.y[rows]), name, seed)
             for name, rows in zip(("train", "val"), map(self._drawn, parts), strict=True)

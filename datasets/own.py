@@ -23,10 +23,8 @@ from .base import (
     Splits,
     Task,
     as_bytes,
-    derive_seed,
     fingerprint,
 )
-from .described import versions
 from .errors import DataError
 from .images import grey, in_chunks, resize
 from .placed import Placed
@@ -126,10 +124,10 @@ class OwnData(Placed, Dataset):
         self._check(labels)
         if "test" in labels.parts:
             return labels
-        state = derive_seed(self.name, "test")
-        _, test = self._cut(labels.rows("train"), labels.y, TEST_SHARE, state)
+        rows = labels.rows("train")
+        _, test = self.cut(labels.y[rows], TEST_SHARE, "test")
         parts = np.array(labels.parts)
-        parts[test] = "test"
+        parts[rows[test]] = "test"
         return Labels(labels.y, labels.classes, tuple(parts.tolist()))
 
     def place(self) -> Path:
@@ -165,15 +163,9 @@ class OwnData(Placed, Dataset):
         x, labels = self.read_images(), self.labels
         train, val = labels.rows("train"), labels.rows("val")
         if not len(val):
-            state = derive_seed(self.name, "val", seed)
-            train, val = self._cut(train, labels.y, self.val_share, state)
+            parts = self.cut(labels.y[train], self.val_share, "val", seed)
+            train, val = (train[part] for part in parts)
         return Splits(self._part(x, train), self._part(x, val), self._test(x))
-
-    def _cut(self, rows: Tensor, y: Tensor, share: float, state: int) -> tuple[Tensor, Tensor]:
-        """Return `stratified` parts, kept: scikit-learn takes a second to import."""
-        key = fingerprint(rows, y, share, state, versions("numpy", "scikit-learn"))
-        cut = self.store.kept(f"cut/{self.name}", key, lambda: stratified(rows, y, share, state)[1])
-        return rows[~torch.isin(rows, cut)], cut
 
     def test(self) -> Split:
         return self._test(self.read_images())
@@ -218,13 +210,3 @@ def fitted_to(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
     largest = max(math.prod(x.shape[1:]), math.prod(shape))
     return in_chunks(step, x, max(1, CHUNK_BYTES // (4 * largest)))
-
-
-def stratified(rows: Tensor, y: Tensor, share: float, state: int) -> tuple[Tensor, Tensor]:
-    """Cut ``share`` off ``rows``, but no fewer than there are classes; y (N,) is of all inputs."""
-    from sklearn.model_selection import train_test_split  # seconds that a listing does not need
-
-    labels = y[rows].numpy()
-    count = max(math.ceil(share * len(rows)), len(np.unique(labels)))
-    kept, cut = train_test_split(rows.numpy(), test_size=count, random_state=state, stratify=labels)
-    return torch.from_numpy(np.sort(kept)), torch.from_numpy(np.sort(cut))

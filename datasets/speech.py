@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .base import Dataset, Raw, Split, SplitName, Splits, derive_seed, fingerprint, stratified
+from .base import Dataset, Raw, Split, SplitName, Splits, fingerprint
 from .errors import DataError
 from .images import in_chunks
 from .store import damaged, draft, stamps
@@ -130,8 +130,7 @@ class Speech(Dataset):
         whole, test = self.part("train"), self.test()
         if self.clips["val"]:
             return Splits(whole, self.part("val"), test)
-        state = derive_seed(self.name, "val", seed)
-        train, val = stratified(whole.y[:, 0], self.val_share, state)
+        train, val = self.cut(whole.y[:, 0], self.val_share, "val", seed)
         return Splits(taken(whole, train, "train", seed), taken(whole, val, "val", seed), test)
 
     def test(self) -> Split:

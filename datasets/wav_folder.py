@@ -9,9 +9,9 @@ from typing import cast
 
 import torch
 
-from .base import Split, Splits, Task, derive_seed, fingerprint
+from .base import Split, Splits, Task, fingerprint
 from .errors import DataError
-from .own import PART_NAMES, TEST_SHARE, stratified
+from .own import PART_NAMES, TEST_SHARE
 from .placed import Placed
 from .speech import PARTS, Listing, Part, Speech
 from .waves import Clip
@@ -148,9 +148,8 @@ class WavFolder(Placed, Speech):
         if self.clips["val"]:
             return super().splits(seed)
         whole = self.part("train")
-        state = derive_seed(self.name, "val", seed)
-        rows = stratified(torch.arange(len(whole)), whole.y[:, 0], self.val_share, state)
-        train, val = (_taken(whole, part) for part in rows)
+        parts = self.cut(whole.y[:, 0], self.val_share, "val", seed)
+        train, val = (_taken(whole, rows) for rows in parts)
         return Splits(train, val, self.test())
 
     def _parts(self) -> list[Part]:
@@ -169,8 +168,8 @@ class WavFolder(Placed, Speech):
                 "and 3 are needed to cut off a test and a val part; add some, or leave it out"
             )
         rows = torch.tensor([i for i, part in enumerate(parts) if part == "train"])
-        _, test = stratified(rows, y, TEST_SHARE, derive_seed(self.name, "test"))
-        for row in test.tolist():
+        _, test = self.cut(y[rows], TEST_SHARE, "test")
+        for row in rows[test].tolist():
             parts[row] = "test"
         return parts
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.datasets.base import derive_seed, fingerprint
+from bench.datasets.base import derive_seed, fingerprint, stratified
 from bench.datasets.npz import NEEDED, PARTS
-from bench.datasets.own import TEST_SHARE, stratified
+from bench.datasets.own import TEST_SHARE
 from bench.errors import UsageError
 from bench.store.files import draft
 
@@ -51,8 +51,7 @@ def _cut(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     counts = np.unique(y, return_counts=True)[1]
     if len(counts) < 2 or counts.min() < 3:
         raise UsageError("labels have one class alone, or a class with fewer than three images")
-    rows = torch.arange(len(y))
-    train, test = stratified(rows, torch.from_numpy(y), TEST_SHARE, derive_seed("npz", "test"))
+    train, test = stratified(torch.from_numpy(y), TEST_SHARE, derive_seed("npz", "test"))
     parts = {"train": train.numpy(), "test": test.numpy()}
     return {f"{a}_{k}": v[rows] for k, rows in parts.items() for a, v in (("x", x), ("y", y))}
 

@@ -15,7 +15,7 @@ from bench import datasets
 from bench.cli import main
 from bench.commands import experiment
 from bench.commands.data_summary import summary
-from bench.datasets import decoding, own
+from bench.datasets import base, decoding
 from bench.datasets.base import Dataset, as_bytes, derive_seed
 from bench.datasets.decoding import decode
 from bench.datasets.digits import Digits
@@ -110,14 +110,14 @@ def test_pictures_are_decoded_once_and_again_after_a_change(pets, made, monkeypa
 
 def test_parts_are_cut_once_and_again_for_another_seed(pets, made, monkeypatch):
     parts = pets.splits(0)
-    cut = own.stratified
+    cut = base.stratified
 
-    def refused(rows, y, share, state):
+    def refused(y, share, state):
         assert state != derive_seed("folder", "test")
         assert state != derive_seed("folder", "val", 0)
-        return cut(rows, y, share, state)
+        return cut(y, share, state)
 
-    monkeypatch.setattr(own, "stratified", refused)
+    monkeypatch.setattr(base, "stratified", refused)
     for part, again in zip(parts, made().splits(0), strict=True):
         assert torch.equal(part.x, again.x)
         assert torch.equal(part.y, again.y)
