@@ -1,4 +1,4 @@
-"""Known answers of the rivals that draw weights: SWAG, Laplace and snapshots."""
+"""Known answers of the rivals that draw weights: SWAG, Laplace, VBLL and snapshots."""
 
 import warnings
 from math import log
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from vbll import DiscClassification
 
 from bench.commands.check import Trial, toy
 from bench.datasets.base import Task
@@ -16,6 +17,7 @@ from bench.methods.snapshot import Snapshot
 from bench.methods.standard import Standard
 from bench.methods.swag import Swag, Visited, moments
 from bench.methods.training import one_cycle
+from bench.methods.vbll import layer
 
 TASK = Task((1, 4, 4), ("a",), ("x", "y", "z"))
 SMALL = {"blocks": 1, "width": 4}
@@ -180,3 +182,17 @@ def test_laplace_takes_the_network_of_standard():
     nets = [Trial(name).fit().single_classifier() for name in ("laplace", "standard")]
     ours, theirs = (net(toy().test.floats(slice(4))) for net in nets)
     assert torch.equal(ours, theirs)
+
+
+def test_the_layer_of_vbll_answers_as_the_package_does():
+    ours = layer()(6, 3, 0.1)
+    with torch.no_grad():
+        ours.W_offdiag.normal_()
+    theirs = DiscClassification(6, 3, 0.1)
+    theirs.load_state_dict(ours.state_dict())
+    x, y = torch.randn(5, 6), torch.tensor([0, 2, 1, 1, 0])
+    mine, other = ours.logit_predictive(x), theirs.logit_predictive(x)
+    assert torch.allclose(mine.mean, other.mean, atol=1e-6)
+    assert torch.allclose(mine.scale, other.scale, atol=1e-6)
+    assert mine.scale.std() > 0.1
+    assert torch.allclose(ours(x).train_loss_fn(y), theirs(x).train_loss_fn(y), atol=1e-5)
