@@ -52,10 +52,12 @@ def clean_rows(prediction: Prediction, y: Tensor, answer: str) -> Iterator[Row]:
 def by_target(score: Score, prediction: Prediction) -> Tensor:
     """Return the uncertainty about each target of each input, target by target, (T * N,).
 
-    A score that is not made of samples or logits alone says the same of all targets of an input.
+    A score that is not made of samples or logits alone says the same of all targets of an input,
+    and so does one that has learned from all of them together.
     """
     targets = prediction.probs.shape[2]
-    if targets == 1 or score.needs not in ("samples", "logits"):
+    apart = score.needs in ("samples", "logits") and (score.fit is None or score.each_target)
+    if targets == 1 or not apart:
         return scored(score, prediction).repeat(targets)
     logits, fit_score = prediction.logits, prediction.fit_score
     parts = [

@@ -91,8 +91,8 @@ class Score:
     an `Evidence` and what ``fit`` returned; or names of a method's `extras`, joined by "+", an
     `Evidence` that has them. ``fit`` gets the `Evidence` of the part ``fit_on``, once for each
     fitted method: means, a covariance, neighbours; it raises `Unavailable` where there is nothing
-    to learn. ``tuned`` says how the constants in the function were chosen. ``label`` stands in
-    tables.
+    to learn. ``tuned`` says how the constants in the function were chosen, ``each_target`` whether
+    what was learned holds for one target alone. ``label`` stands in tables.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Score:
     fit: Fit | None = None
     fit_on: Part = "training"
     tuned: Tuned = "nothing"
+    each_target: bool = False
 
     def __call__(self, values: Tensor | Evidence, fitted: Any = None) -> Tensor:
         """Return the score of every input, float64 (N,): the mean over its targets.
@@ -141,11 +142,11 @@ def _rows(evidence: Evidence, rows: slice) -> Evidence:
 
 def score(
     *, label: str, source: str, needs: str, fit: Fit | None = None, fit_on: Part = "training",
-    tuned: Tuned = "nothing",
+    tuned: Tuned = "nothing", each_target: bool = False,
 ) -> Callable[[Function], Score]:  # fmt: skip
     """Return a decorator that makes a function into the `Score` of its name."""
     return lambda function: Score(
-        function.__name__, label, source, needs, function, fit, fit_on, tuned
+        function.__name__, label, source, needs, function, fit, fit_on, tuned, each_target
     )
 
 

@@ -29,6 +29,7 @@ def temperature(validation: Evidence) -> float:
 @score(
     label="MSP at the best temperature", source="Guo et al. 2017, arXiv:1706.04599", needs="logits",
     fit=temperature, fit_on="validation", tuned="validation inliers",
+    each_target=True,
 )  # fmt: skip
 def tempered_msp(logits: Tensor, at: float) -> Tensor:
     """One minus the maximum softmax probability at a temperature, in [0, 1); (N, T, K) -> (N,).

@@ -1,5 +1,6 @@
 """Predictions: made in one pass, checked, kept with their features, and read by scores."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,7 @@ from bench.running.run import Settings, run_job
 from bench.scenarios.base import applicable, scored, unavailable
 from bench.scenarios.clean import by_target
 from bench.scores import Evidence, Score, all_scores, base, score
+from bench.scores.base import Unavailable
 from bench.store.cache import Cache
 from bench.store.records import read
 
@@ -440,6 +442,23 @@ def test_a_score_of_features_says_the_same_of_every_target():
     said = Prediction(torch.rand(5, 1, 2, 3).softmax(-1), torch.rand(5, 2, 3), torch.rand(5, 7))
     values = by_target(toy_norm, said)
     assert torch.equal(values, scored(toy_norm, said).repeat(2))
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_every_score_says_something_of_every_target(targets):
+    def said(n):
+        logits = torch.randn(n, targets, 2).double()
+        return Evidence(torch.randn(n, 7).double(), logits, labels=torch.randint(2, (n, targets)))
+
+    learned, test = said(40), said(9)
+    for one in all_scores().values():
+        if one.needs in ("samples", "logits", "features"):
+            prediction = Prediction(
+                test.logits[:, None].softmax(-1), test.logits, test.features,
+                fit_score=lambda score: score.fit(learned),
+            )  # fmt: skip
+            with suppress(Unavailable):
+                assert by_target(one, prediction).shape == (9 * targets,)
 
 
 def test_features_of_many_inputs_are_scored_in_blocks_as_in_one():
