@@ -26,8 +26,8 @@ from .named import Named
 from .store import Store, damaged, stamps
 
 SplitName = Literal["train", "test"]
-Kind = Literal["glyph", "object", "photo", "noise", "face", "speech"]
-Modality = Literal["image", "sound"]
+Kind = Literal["glyph", "object", "photo", "noise", "face", "speech", "record"]
+Modality = Literal["image", "sound", "table"]
 
 
 def derive_seed(*parts: object) -> int:

@@ -58,6 +58,9 @@ class Grad(DeepMethod[AdversarialDebiasing]):
     seeds): at 0.1 the accuracy is 0.877, as without an adversary 0.883, and the adversary's
     AUROC falls from 0.78 to 0.67; at 1 f predicts the majority alone, 0.845.
 
+    Claims of the paper: better fairness of groups and of individuals (abstract), and accuracy
+    minus discrimination (its measure of both).
+
     Args:
         protect: attributes that the adversary predicts.
         strength: final factor of the reversed gradient.
@@ -66,6 +69,23 @@ class Grad(DeepMethod[AdversarialDebiasing]):
     name = "grad"
     source = "Raff and Sylvester 2018, arXiv:1807.00199"
     tuned = "validation inliers"
+    claims = (
+        {
+            "text": "discriminates less than the network without it",
+            "metric": "discrimination",
+            "scenario": "protected",
+        },
+        {
+            "text": "is more accurate less discriminating than the network without it",
+            "metric": "accuracy_minus_discrimination",
+            "scenario": "protected",
+        },
+        {
+            "text": "answers alike persons more alike than the network without it",
+            "metric": "consistency",
+            "scenario": "protected",
+        },
+    )
     asked_for = "it needs an attribute to protect"
     presets: ClassVar = {}
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import bench.scenarios
-from bench.datasets.base import Split, View, as_bytes, fingerprint
+from bench.datasets.base import Dataset, Split, View, as_bytes, fingerprint
 from bench.discover import subclasses
 from bench.errors import UsageError
 from bench.fitting.attacks import fgsm_direction, perturbed
@@ -23,6 +23,16 @@ from bench.running.run import headline_score
 from bench.scenarios.base import ShiftScenario
 from bench.scenarios.cross_dataset import foreign, outlier_sources
 from bench.scores import Score, all_scores
+
+
+def must_have_pictures(data: Dataset) -> None:
+    """Raise where no input can be looked at.
+
+    Raises:
+        UsageError: ``data`` is a table.
+    """
+    if data.modality == "table":
+        raise UsageError(f"{data.label} is a table of answers: there is nothing to look at")
 
 
 @dataclass(frozen=True)

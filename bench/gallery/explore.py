@@ -49,6 +49,7 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
             page would show people where it could be committed.
         WriteError: the page cannot be written.
     """
+    examples.must_have_pictures(job.data)
     privacy.must_stay_private(job.data, path)
     must_be_runnable(job.method)
     prepare([job], settings)

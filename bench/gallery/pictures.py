@@ -61,6 +61,7 @@ def draw(jobs: Sequence[Job], settings: Settings, console: Console, folder: Path
         UsageError: a figure would show people where it could be committed.
     """
     for job in jobs:
+        examples.must_have_pictures(job.data)
         privacy.must_stay_private(job.data, folder / f"{privacy.prefix(job.data)}picture.png")
     prepare(jobs, settings)
     seen: set[str] = set()

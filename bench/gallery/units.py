@@ -50,6 +50,7 @@ def write(job: Job, settings: Settings, console: Console, path: Path) -> None:
             be committed.
         WriteError: the page cannot be written.
     """
+    examples.must_have_pictures(job.data)
     privacy.must_stay_private(job.data, path)
     prepare([job], settings)
     evaluator = Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))

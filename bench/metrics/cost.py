@@ -11,4 +11,5 @@ DECLARED = (
     declared("parameters", "parameters", kind="cost", digits=0),
     declared("memory", "memory kept", kind="cost", unit="MiB", digits=1),
     declared("passes", "network passes", kind="cost", digits=1),
+    declared("activations", "activations kept", kind="cost", unit="KiB", digits=1),
 )

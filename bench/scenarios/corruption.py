@@ -43,7 +43,7 @@ class Corruption(ShiftScenario):
         return [Headline("corruption", order=20)]
 
     def skip(self, data: Dataset) -> str | None:
-        if data.modality == "sound":
+        if data.modality != "image":
             return "these are corruptions of images; of speech: speech_corruption"
         return super().skip(data)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.datasets.base import View
@@ -15,12 +16,15 @@ from bench.methods.base import Method
 from bench.scenarios.base import Scenario, Views
 from bench.store.records import Headline, Row
 
+BATCH = 32  # inputs whose activations are counted
+
 
 class Cost(Scenario):
     """Seconds per epoch, parameters, memory kept, and network passes per prediction.
 
     A pass is one run of the method's single classifier, counted in multiplications: a
-    prediction that multiplies 20 times as often counts as 20 passes, decoders included.
+    prediction that multiplies 20 times as often counts as 20 passes, decoders included. Activations
+    are what that classifier keeps of an input for its backward pass, in KiB: weights not counted.
     """
 
     name = "cost"
@@ -45,6 +49,7 @@ class Cost(Scenario):
             "parameters": float(parameters(fitted.method.state())),
             "memory": sum(t.nbytes for t in tensors(fitted.method.state())) / 2**20,
             "passes": passes(fitted.method, evaluator.test.floats(slice(1))),
+            "activations": activations(fitted.method, evaluator.test.floats(slice(BATCH))),
         }
         own, standard = fitted.method.log, evaluator.reference("standard").fitted().method.log
         if own is not None:
@@ -73,6 +78,23 @@ def passes(method: Method, x: Tensor) -> float:
     """Return how many runs of the single classifier one prediction of ``x`` amounts to."""
     single = multiplications(method.single_classifier(), x)
     return multiplications(method.predict_proba, x) / single if single else 0.0
+
+
+def activations(method: Method, x: Tensor) -> float:
+    """Return what the single classifier keeps of an input for the backward pass, KiB."""
+    kept: dict[int, int] = {}
+    net = method.single_classifier()
+    weights = {one.untyped_storage().data_ptr() for one in net.parameters()}
+
+    def pack(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    with torch.enable_grad(), saved_tensors_hooks(pack, lambda saved: saved):
+        output = net(x)  # holds what was saved: no address is used twice
+    del output
+    return sum(n for place, n in kept.items() if place not in weights) / len(x) / 2**10
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from bench.fitting.attacks import fgsm_direction, perturbed
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.isolation import isolated
 from bench.fitting.strong_attacks import BATCH, MeanOfSamples, pgd
+from bench.scenarios.adversarial import Adversarial
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.cache import Key
 from bench.store.code import code_digest
@@ -76,7 +77,7 @@ class StrongAttacks(ShiftScenario):
         """
         if bad := [eps for eps in self.eps if not 0 < eps <= 1]:
             raise UsageError(f"{self.name}: eps is above 0 and at most 1, not {bad[0]:g}")
-        return super().skip(data)
+        return Adversarial().skip(data)
 
     def headlines(self) -> Sequence[Headline]:
         return [

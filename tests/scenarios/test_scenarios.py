@@ -21,7 +21,7 @@ from bench.running.plan import make_plan
 from bench.scenarios import corruption
 from bench.scenarios.base import Scenario, ShiftScenario, judged, scored
 from bench.scenarios.corruption import Corruption
-from bench.scenarios.cost import passes
+from bench.scenarios.cost import activations, passes
 from bench.scenarios.cross_dataset import CrossDataset, outlier_sources
 from bench.scores import all_scores
 from bench.store.cache import Cache
@@ -87,10 +87,34 @@ def test_passes_are_counted_in_runs_of_the_single_classifier(name, expected):
     assert passes(trial.fitted, toy().test.floats(slice(1))) == expected
 
 
+def test_activations_are_what_each_block_keeps_of_an_input_and_no_weights():
+    few, more, narrow = (
+        activations(Trial(f"standard:blocks={blocks},width={width}").fitted, toy().test.floats())
+        for blocks, width in ((2, 64), (4, 64), (2, 32))
+    )
+    a_block = (more - few) / 2 * 2**10
+    assert 2 * 64 * 4 <= a_block < 5 * 64 * 4  # bytes: a few vectors of the width, no matrix
+    assert few > narrow
+
+
+def test_reversible_blocks_keep_nothing_that_grows_with_their_number():
+    kept = {
+        (backbone, blocks): activations(
+            Trial(f"standard:backbone={backbone},blocks={blocks}").fitted, toy().test.floats()
+        )
+        for backbone in ("resnet", "revnet")
+        for blocks in (2, 6)
+    }
+    assert kept["revnet", 6] == kept["revnet", 2]
+    assert kept["resnet", 6] > 1.5 * kept["resnet", 2]
+    assert kept["revnet", 6] < kept["resnet", 6] / 2
+
+
 def test_chance_costs_nothing_and_is_one_half_by_every_score():
     trial = Trial("chance")
     said = trial.predict()
     assert passes(trial.fitted, toy().test.floats(slice(1))) == 0
+    assert activations(trial.fitted, toy().test.floats()) == 0
     for name, score in all_scores().items():
         if score.needs == "samples":
             values = scored(score, said)
