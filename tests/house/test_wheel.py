@@ -52,7 +52,7 @@ def test_the_wheel_holds_every_file_that_is_read(wheel):
     ]
     assert {f"{prefix}{path}" for path, prefix in tracked} <= packed
     assert not [
-        name for name in packed if name.split("/")[0] not in ("bench", "bench-0.1.0.dist-info")
+        name for name in packed if name.split("/")[0] not in ("bench", "bench-0.2.0.dist-info")
     ]
 
 
@@ -68,7 +68,7 @@ def test_an_installed_bench_works_from_an_empty_folder(site, tmp_path):
     theirs = "import datasets, bench; print(bench.__file__, bench.CLONE, datasets.load_dataset())"
     assert say("-c", theirs).split() == [str(site / "bench/__init__.py"), "None", "theirs"]
     assert "redecnn" in say("-m", "bench", "list")
-    assert "bench 0.1.0" in say("-m", "bench", "--version")
+    assert "bench 0.2.0" in say("-m", "bench", "--version")
     assert "FAILED" not in say("-m", "bench", "check", "linear")
     words = ["run", "--preset", "smoke", "--methods", "linear,chance", "--seeds", "0-1"]
     assert "0 failed" in say("-m", "bench", *words)
