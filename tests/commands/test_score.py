@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy.special import entr
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
 from bench.cli import main
 from bench.commands import score as module
@@ -142,6 +144,35 @@ def test_outputs_that_a_run_exports_give_the_rows_of_the_run(tmp_path):
                 assert one.metrics == pytest.approx(other.metrics, abs=2e-6), (method, one)
         assert scored["clean"].answer == ("single" if method == "decnn" else "samples")
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_scikit_learn_finds_the_numbers_of_the_rows_in_exported_predictions(tmp_path):
+    run = CliRunner().invoke
+    asked = ["--methods", "standard", "--seeds", "0", "--preset", "smoke", "--results"]
+    asked = [*asked, str(tmp_path / "own"), "--scenarios", "clean,cross_dataset"]
+    run(main, ["run", *asked, "--quiet"])
+    run(main, ["export", "--predictions", "-o", str(tmp_path / "out"), *asked])
+    (file,) = (tmp_path / "out").glob("*.npz")
+    found = {r.scenario: r.rows for r in records.read_all(tmp_path / "own" / "rows")[0]}
+    with np.load(file) as made:
+        p, y = made["inliers/probs"].mean(1, dtype=float)[:, 0], made["inliers/labels"][:, 0]
+        p /= p.sum(1, keepdims=True)
+        (clean,) = (row.metrics for row in found["clean"] if row.score == "samples")
+        assert clean["accuracy"] == pytest.approx(accuracy_score(y, p.argmax(1)), abs=1e-6)
+        assert clean["nll"] == pytest.approx(log_loss(y, p), abs=1e-6)
+        shifted = [r for r in found["cross_dataset"] if r.score == "predictive_entropy"]
+        assert len({row.view for row in shifted}) > 2
+        for row in shifted:
+            q = made[f"cross_dataset/{row.view}@0/probs"].mean(1, dtype=float)[:, 0]
+            q /= q.sum(1, keepdims=True)
+            unsure = entr(np.concatenate([p, q])).sum(1)
+            new = np.arange(len(unsure)) >= len(p)
+            numbers = row.metrics["auroc"], row.metrics["aupr_out"], row.metrics["aupr_in"]
+            theirs = (
+                roc_auc_score(new, unsure), average_precision_score(new, unsure),
+                average_precision_score(~new, -unsure),
+            )  # fmt: skip
+            assert numbers == pytest.approx(theirs, abs=2e-6)
 
 
 def test_a_table_of_parquet_is_read_as_arrays(tmp_path):
