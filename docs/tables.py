@@ -10,7 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 
@@ -265,25 +265,33 @@ def digits_output() -> str:
 TABLES["digits_output"] = digits_output
 
 
-def measured_rivals() -> ResultGroup:
-    """Return the committed rows of rivals on digits."""
-    return next(iter(result_groups(load(RIVALS)[0])))
+@cache
+def measured_rivals() -> dict[str, ResultGroup]:
+    """Return the committed rows of rivals by data set."""
+    return {group.dataset: group for group in result_groups(load(RIVALS)[0])}
 
 
-def rival_board() -> str:
+def rival_board(data: str) -> str:
     """Return the leaderboard of the rivals, without what the pages do not speak of."""
-    board = leaderboard(measured_rivals())
+    board = leaderboard(measured_rivals()[data])
     shown = ["rank", "method", "near", "far", "corruption", "FGSM", "accuracy", "ECE %"]
     return markdown(board.text(markdown_bold, markdown_escape)[shown], "").strip() + "\n"
 
 
-TABLES["rival_board"] = rival_board
+TABLES |= {f"rivals_on_{data}": partial(rival_board, data) for data in ("digits", "mnist")}
 
 
 def rival_verdicts() -> str:
-    """Return what the rows of the rivals say of their papers' claims."""
-    found = claims.table(claims.judged(measured_rivals()))
-    return markdown(found[["method", "claim", "ours", "p", "verdict"]], "").strip() + "\n"
+    """Return what the rows of the rivals say of their papers' claims, on each data set."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for data, group in measured_rivals().items():
+        for one in claims.judged(group):
+            claim = markdown_escape(one.method), markdown_escape(one.claim.text)
+            found.setdefault(claim, {})[data] = f"{one.text}: {one.verdict}"
+    names = [*measured_rivals()]
+    rows = [["method", "claim", *names], ["---"] * (2 + len(names))]
+    rows += [[*claim, *(said.get(name, "–") for name in names)] for claim, said in found.items()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 TABLES["rival_verdicts"] = rival_verdicts
