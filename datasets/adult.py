@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ class Adult(Dataset):
     content = frozenset({"person"})
     modality = "table"
     fetched_unasked = False
-    task: ClassVar[Task] = Task((1, 1, len(NUMBERS) + len(ANSWERS)), tuple(TARGETS), ("no", "yes"))
+    task = Task((1, 1, len(NUMBERS) + len(ANSWERS)), tuple(TARGETS), ("no", "yes"))
 
     def raw(self, which: SplitName) -> Raw:
         remote, people = FILES[which]
@@ -109,11 +109,9 @@ class Adult(Dataset):
         table = self._table(path, people)
         columns = [table[question] == word for question, word in TARGETS.values()]
         for name, ends in NUMBERS.items():
-            low, value, high = (
-                np.log1p(number) if name in MONEY else number
-                for number in (ends[0], table[name], ends[1])
-            )
-            columns.append(((value - low) / (high - low) * 255).round())
+            scale = np.log1p if name in MONEY else np.asarray
+            low, value, high = map(scale, (ends[0], table[name], ends[1]))
+            columns.append(np.round((value - low) / (high - low) * 255))
         columns += [(table[question] == word) * 255 for question, word in ANSWERS]
         return torch.from_numpy(np.stack(columns, axis=1).astype(np.uint8))
 

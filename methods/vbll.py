@@ -41,7 +41,7 @@ def layer() -> Any:
     from vbll import DiscClassification
     from vbll.utils.distributions import Normal
 
-    class Layer(DiscClassification):  # type: ignore[misc]
+    class Layer(DiscClassification):
         def logit_predictive(self, x: Tensor) -> Any:
             weights = self.W()
             variance = (x @ weights.scale_tril).square().sum(-1).mT  # (n, F) to (n, K)

@@ -55,7 +55,7 @@ EMBEDDED = [s for s in SOURCES if s.embedded]
 FILED = [
     Mnist, Fashion, Kmnist, Emnist, EmnistLetters, NotMnist, Omniglot, Cifar10, Cifar100, Svhn,
 ]  # fmt: skip
-KINDS = {"glyph", "object", "photo", "noise", "face", "speech"}
+KINDS = {"glyph", "object", "photo", "noise", "face", "speech", "record"}
 by_name = {"ids": lambda source: source.name}
 
 
