@@ -76,7 +76,7 @@ class Grad(DeepMethod[AdversarialDebiasing]):
             "scenario": "protected",
         },
         {
-            "text": "is more accurate less discriminating than the network without it",
+            "text": "gains in accuracy minus discrimination over the network without it",
             "metric": "accuracy_minus_discrimination",
             "scenario": "protected",
         },

@@ -44,12 +44,13 @@ class Cost(Scenario):
 
     def measure(self, evaluator: Evaluator, views: Sequence[View]) -> Iterator[Row]:
         fitted = evaluator.fitted()
+        few = evaluator.test.floats(slice(BATCH)).to(evaluator.fitter.device)
         metrics = {
             "fit_seconds": fitted.seconds,
             "parameters": float(parameters(fitted.method.state())),
             "memory": sum(t.nbytes for t in tensors(fitted.method.state())) / 2**20,
-            "passes": passes(fitted.method, evaluator.test.floats(slice(1))),
-            "activations": activations(fitted.method, evaluator.test.floats(slice(BATCH))),
+            "passes": passes(fitted.method, few[:1]),
+            "activations": activations(fitted.method, few),
         }
         own, standard = fitted.method.log, evaluator.reference("standard").fitted().method.log
         if own is not None:
