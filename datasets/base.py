@@ -201,7 +201,7 @@ class View:
 
 
 class Source(Named, ABC):
-    """A named collection of images or recordings.
+    """A named collection of images, of recordings or of rows of a table.
 
     A subclass writes `name`, `source`, `kind`, `content` and `raw`, and for data from files
     `files`. ``content`` names the classes it holds in words ("digit", "letter"): a source is an

@@ -32,7 +32,10 @@ def must_have_pictures(data: Dataset) -> None:
         UsageError: ``data`` is a table.
     """
     if data.modality == "table":
-        raise UsageError(f"{data.label} is a table of answers: there is nothing to look at")
+        raise UsageError(
+            f"{data.label} is a table of answers with nothing to look at; "
+            "name a data set of images or sounds"
+        )
 
 
 @dataclass(frozen=True)
