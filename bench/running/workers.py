@@ -63,14 +63,19 @@ def _until_broken(
                 del running[future]
                 yield done
     except BrokenProcessPool:
+        _end_workers()  # the pool would wait for ever for one started while it broke
         return list(running.values())
     except BaseException:  # such as Ctrl-C: nobody waits for what the workers are at
-        for process in multiprocessing.active_children():
-            process.terminate()
+        _end_workers()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
     return []
+
+
+def _end_workers() -> None:
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def _start_worker(threads: int, sources: Mapping[Path, str]) -> None:
