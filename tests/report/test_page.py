@@ -1,10 +1,13 @@
 """The leaderboard's page: its numbers against the tables', and the page in a real browser."""
 
+import base64
+import gzip
 import itertools
 import json
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -78,7 +81,8 @@ def page_of(records, path):
 
 
 def data_of(text):
-    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    packed = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 def shown(values, digits):
@@ -202,11 +206,18 @@ def tab(browser):
     tab.on("console", lambda said: errors.append(said.text) if said.type != "log" else None)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("request", lambda request: requests.append(request.url))
+    tab.goto = partial(drawn, tab, tab.goto)
     yield tab
     context.close()
     assert errors == []
     assert {url.partition("#")[0].partition(":")[0] for url in requests} == {"file"}
     assert len({url.partition("#")[0] for url in requests}) == 1
+
+
+def drawn(tab, go, url):
+    """Open a page and wait until it has unpacked its numbers."""
+    go(url)
+    tab.locator("#controls").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +256,17 @@ def test_the_first_view_is_the_leaderboard_of_the_tables(tab, tmp_path):
     (group,) = result_groups(load(tmp_path)[0])
     assert numbers(tab) == printed(group)
     assert leaderboard(group).caption.strip() in tab.inner_text("div.note")
+
+
+def test_a_browser_that_cannot_unpack_the_numbers_says_so(browser, toy):
+    tab = browser.new_page()
+    tab.add_init_script("delete window.DecompressionStream")
+    tab.goto(toy.as_uri())
+    told = tab.locator("#status").filter(has_text="README.md has the tables")
+    told.wait_for()
+    assert "DecompressionStream" in told.inner_text()
+    assert tab.locator("#controls").is_hidden()
+    tab.close()
 
 
 def test_a_board_says_first_what_to_use(tab, tmp_path):
@@ -450,6 +472,7 @@ def test_a_choice_is_kept_in_the_address(tab, toy):
     tab.fill("[name=find]", "method_1")
     assert tab.evaluate("location.hash") == "#scenario=corruption&find=method_1"
     tab.reload()
+    tab.locator("#controls").wait_for()
     assert tab.input_value("[name=scenario]") == "corruption"
     assert names(tab) == ["method_1"]
 

@@ -1,8 +1,15 @@
 "use strict";
 // Draws the boards that Python worked out (bench/report/web/page.py): picks, sorts and shows, and
 // computes nothing. Names are data: they become text nodes, never markup.
-(() => {
-  const DATA = JSON.parse(document.getElementById("data").textContent);
+(async () => {
+  /** The object whose gzipped JSON a text is, in base64. */
+  async function unpacked(text) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).json();
+  }
+
+  const DATA = await unpacked(document.getElementById("data").textContent);
   const ALL = "*"; // every data set, preset or device; scenarios: the summary
   const OWN = ""; // each method's own score; also the score of metrics of point predictions
   const PAPER = "vote_entropy"; // the score that the paper ranks inputs by
@@ -767,4 +774,7 @@
   recall();
   theme.hidden = form.hidden = false;
   draw();
-})();
+})().catch((error) => {
+  const message = `This browser cannot draw the page (${error.message}). README.md has the tables.`;
+  document.getElementById("status").textContent = message;
+});

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,17 +182,21 @@ def page(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    # `tojson` writes <, > and & as escapes: no name can end the script
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     template = environment.get_template("leaderboard.html.j2")
     return template.render(
-        data=data, facts=facts, script=script, style=style,
+        data=_packed(data), facts=facts, script=script, style=style,
         script_hash=_digest(script), style_hash=_digest(style),
     )  # fmt: skip
 
 
 def _asset(name: str) -> str:
     return (HERE / name).read_text("utf-8")
+
+
+def _packed(data: Mapping[str, Any]) -> str:
+    """Data as JSON in gzip in base64: a quarter of the size, and letters that cannot end a script."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _digest(text: str) -> str:
