@@ -203,6 +203,7 @@ def test_what_no_run_can_measure_is_not_to_be_run(tmp_path):
     ]
     assert note.endswith("; redecnn seed 0.")
     assert not any("to be run" in note for note in table.notes)
+    assert len(missing(tmp_path)) == 1
 
 
 def test_a_seed_that_lacks_a_view_is_no_seed(tmp_path):

@@ -135,10 +135,6 @@ class Cells:
         undefined = self.undefined.get(method, ())
         return tuple(int(seed) for seed in values.index[values.isna()] if seed not in undefined)
 
-    def whole(self, method: str) -> bool:
-        """Tell whether a method has every seed and every view."""
-        return bool(self.per_seed.loc[method].notna().all())
-
 
 class Observed:
     """The records of some methods, by column of the paper."""

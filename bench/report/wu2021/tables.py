@@ -351,5 +351,5 @@ def gaps(observed: Observed) -> tuple[list[missing.Gap], int]:
     """What the tables lack, each number once, and how many numbers they have in all."""
     wanted = dict.fromkeys((cell.row, cell.column) for cell in cells())
     pairs = [(method, observed.cells(column)) for method, column in wanted]
-    lacking = [(method, cells) for method, cells in pairs if not cells.whole(method)]
+    lacking = [(method, cells) for method, cells in pairs if cells.absent(method)]
     return [missing.gap(cells, method, observed.preset) for method, cells in lacking], len(pairs)
