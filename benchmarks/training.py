@@ -3,8 +3,9 @@
 `python benchmarks/training.py` prints the seconds of both loops and their ratio. On two cores of
 2026 it was 2.4 in float32, where only the data loading is saved, and more with bfloat16 units. Then
 it prints what a step of `decnn` and `redecnn` costs over one of `standard`, of equal batches that
-take turns: at full depth, and over a whole training, in which the depth rises. It is no test: a
-busy machine would fail it.
+take turns: at full depth, and over a whole training, in which the depth rises; and which share of
+the rate of a plain matrix product a step of each reaches. It is no test: a busy machine would fail
+it.
 """
 
 import sys
@@ -17,17 +18,22 @@ import torch
 from PIL import Image
 from torch.nn import functional
 from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.functional import to_tensor
 
 from bench.datasets.base import Split, Task
+from bench.methods.bayes import Bayes
 from bench.methods.decnn import DecNN
+from bench.methods.dropout import Dropout
 from bench.methods.neural import DeepMethod
 from bench.methods.redecnn import ReDecNN
 from bench.methods.standard import Standard
-from bench.methods.training import Batch, Step
+from bench.methods.training import Batch, Step, resolve_precision
 
 TASK = Task((1, 32, 32), ("digit",), tuple("0123456789"))
 INPUTS = 20_000
+WIDTH = 256  # of a block
+PRODUCTS = 50  # between two steps
 STEPS = 20  # of each method, from the first to the last of a training
 
 
@@ -85,6 +91,42 @@ def ratios(batch: int) -> str:
     )
 
 
+def shares(batch: int) -> str:
+    """Return the share of a matrix product's rate that steps of each method reach.
+
+    The product is that of a block, (batch, 256) x (256, 256), in the precision of the method.
+    Operations are those that torch counts: products alone, forward and backward.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x, y = torch.rand(batch, *TASK.shape), torch.randint(10, (batch, 1))
+    found = []
+    for method in (Standard(), Dropout(), Bayes(), DecNN(), ReDecNN()):
+        net = method.build(TASK)
+        step = Step(net, partial(method.loss, net), method.recipe(), x.device)
+        data = Batch(x, y, y[:, :0], 1.0, INPUTS)
+        with FlopCounterMode(display=False) as counted:
+            step(data)
+        dtype = resolve_precision(method.precision, x.device)
+        h, w = torch.rand(batch, WIDTH, dtype=dtype), torch.rand(WIDTH, WIDTH, dtype=dtype)
+        ours, products = [], []
+        for _ in range(STEPS):
+            start = time.process_time()
+            step(data)
+            ours.append(time.process_time() - start)
+            start = time.process_time()
+            for _ in range(PRODUCTS):
+                h @ w
+            products.append(time.process_time() - start)
+        rate = counted.get_total_flops() / median(ours)
+        best = 2 * batch * WIDTH * WIDTH * PRODUCTS / median(products)
+        found.append(f"{method.name} {rate / best:.2f}")
+    torch.set_num_threads(before)
+    return f"batch {batch}, share of the rate of a product ({best / 1e9:.0f} G/s): " + "; ".join(
+        found
+    )
+
+
 def main() -> None:
     """Measure both loops on random images, and the steps of three methods."""
     x = torch.randint(256, (INPUTS, *TASK.shape), dtype=torch.uint8)
@@ -97,6 +139,8 @@ def main() -> None:
     sys.stdout.write(f"plain {plain:.2f} s, ours {ours:.2f} s, ratio {plain / ours:.1f}\n")
     for batch in (64, method.batch):
         sys.stdout.write(ratios(batch) + "\n")
+    for batch in (128, method.batch):
+        sys.stdout.write(shares(batch) + "\n")
 
 
 if __name__ == "__main__":

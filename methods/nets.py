@@ -62,12 +62,25 @@ class Drop(nn.Module):
         self.rate = rate
 
     def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is not None:
-            return h * mask.reshape(*mask.shape, *[1] * (h.dim() - 2))
-        if not self.rate:
+        if mask is None and self.rate and self.training:
+            mask = kept(h, self.rate)
+        if mask is None:
             return h
-        drop = functional.dropout if h.dim() == 2 else functional.dropout2d
-        return drop(h, self.rate, self.training)
+        return (h * mask.reshape(*mask.shape, *[1] * (h.dim() - 2))).to(h.dtype)
+
+
+def kept(h: Tensor, rate: float) -> Tensor:
+    """Return a random mask of features or channels, (n, F, …) -> (n, F): 0, or 1 / (1 - rate).
+
+    Sixteen bits decide on each, so that the rate is right to 2^-17. torch's own dropout draws one
+    number after the other on a processor, which takes half of the time of training 8 x 256.
+    """
+    n, features = h.shape[:2]
+    words = torch.empty(-(-n * features // 4), dtype=torch.int64, device=h.device)
+    bits = words.random_(torch.iinfo(torch.int64).min, None).view(torch.int16)
+    dropped = min(round(rate * 2**16), 2**16 - 1)
+    mask = bits[: n * features].view(n, features) >= dropped - 2**15
+    return mask * (2**16 / (2**16 - dropped))
 
 
 class Classifier(nn.Module):

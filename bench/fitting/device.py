@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import get_args
@@ -11,6 +13,8 @@ import torch
 from bench.errors import UsageError
 from bench.methods.base import Method
 from bench.methods.training import Precision, resolve_precision
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def resolve(name: str) -> torch.device:
@@ -43,6 +47,17 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_buffers() -> None:
+    """Let the allocator of the C library keep the memory of freed tensors, up to 256 MiB.
+
+    By default glibc hands buffers back to the system and asks for them again, page by page: 14 000
+    page faults in a step of `decnn` at batch 512, a quarter of its time. Elsewhere nothing is done.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_TRIM_THRESHOLD, 256 << 20)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that there can be
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -21,7 +21,7 @@ from bench.datasets.outlier_folder import own_outliers
 from bench.datasets.single_attribute import single_attribute
 from bench.errors import CodeChangedError, MethodError, SkippedError, UsageError, WriteError
 from bench.fitting.console import Console
-from bench.fitting.device import describe, environment, threads
+from bench.fitting.device import describe, environment, keep_buffers, threads
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter, must_be_unchanged
 from bench.methods.base import Method
@@ -157,6 +157,7 @@ def run_job(job: Job, settings: Settings, console: Console, problem: Outcome | N
 
     With a ``problem`` nothing is run: it is recorded for every scenario that is not up to date.
     """
+    keep_buffers()
     evaluator = Evaluator(job.label, job.method, job.seed, fitter_for(job, settings, console))
     try:
         plans = {s: s.views(evaluator) for s in job.scenarios}

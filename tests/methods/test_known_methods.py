@@ -19,7 +19,7 @@ from bench.methods.dropout import Dropout
 from bench.methods.ensemble import Ensemble
 from bench.methods.linear import Linear
 from bench.methods.mc_dropout import McDropout
-from bench.methods.nets import Decodable, pick, squared_error
+from bench.methods.nets import Decodable, Drop, pick, squared_error
 from bench.methods.redecnn import ReDecNN, classify_paths, recursive_loss
 from bench.methods.standard import Standard
 from bench.methods.training import Batch
@@ -164,6 +164,30 @@ def test_the_further_evidence_of_decodings_by_hand(backbone):
     torch.testing.assert_close(found["decoding_error"], torch.stack(errors, 1))
     torch.testing.assert_close(found["decoding_logits"], first)
     torch.testing.assert_close(found["recursion_logits"], deeper)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("shape", [(2000, 33), (2000, 33, 2, 2)])
+def test_dropout_drops_each_feature_of_each_input_by_itself(rate, shape):
+    torch.manual_seed(0)
+    dropped = Drop(rate)(torch.ones(shape)).reshape(2000, 33, -1)
+    features = dropped[..., 0]
+    assert (dropped == features[..., None]).all()  # channels are dropped whole
+    torch.testing.assert_close(
+        features[features > 0].unique(), torch.tensor([1 / (1 - rate)]), rtol=1e-4, atol=0
+    )
+    lost = (features == 0).double()
+    spread = math.sqrt(rate * (1 - rate))
+    assert abs(lost.mean() - rate) < 4 * spread / math.sqrt(lost.numel())
+    assert (lost.mean(0) - rate).abs().max() < 5 * spread / math.sqrt(2000)
+    together = torch.corrcoef(lost.T).fill_diagonal_(0)
+    assert together.abs().max() < 5 / math.sqrt(2000)
+    assert torch.equal(Drop(rate).eval()(torch.ones(shape)), torch.ones(shape))
+
+
+def test_a_rate_of_almost_one_still_drops():
+    torch.manual_seed(0)
+    assert Drop(1 - 1e-9)(torch.ones(100, 100)).count_nonzero() < 10
 
 
 def test_a_dropout_rate_says_how_it_was_chosen():

@@ -194,7 +194,7 @@ def _asset(name: str) -> str:
 
 
 def _packed(data: Mapping[str, Any]) -> str:
-    """Data as JSON in gzip in base64: a quarter of the size, and letters that cannot end a script."""
+    """Data as JSON in gzip in base64: a quarter of the size, and nothing that ends a script."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
