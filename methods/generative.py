@@ -105,7 +105,9 @@ class Generative(NeuralMethod[Modelled]):
 
     def build(self, task: Task) -> Modelled:
         other = self.density(task) if self.background else None
-        return Modelled(task, self.density(task), other)
+        net = Modelled(task, self.density(task), other)
+        # Convolutions take from a half to three quarters of the time on a CPU.
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(self, net: Modelled, batch: Batch) -> Tensor:
         """Return nats per dimension plus the cross entropy of the head, which only looks on, ()."""

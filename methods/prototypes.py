@@ -197,4 +197,6 @@ def strided(task: Task, channels: int) -> tuple[nn.Module, int]:
             layers.append(nn.Conv2d(inputs, outputs, 1))
         layers += [norm(outputs), nn.ReLU()]
         inputs = outputs
-    return nn.Sequential(*layers[:-2], nn.Flatten()), MAPS * height * width
+    encoder = nn.Sequential(*layers[:-2], nn.Flatten())
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return encoder, MAPS * height * width
