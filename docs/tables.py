@@ -273,12 +273,14 @@ def measured_rivals() -> dict[str, ResultGroup]:
 
 def rival_board(data: str) -> str:
     """Return the leaderboard of the rivals, without what the pages do not speak of."""
-    board = leaderboard(measured_rivals()[data])
-    shown = ["rank", "method", "near", "far", "corruption", "FGSM", "accuracy", "ECE %"]
-    return markdown(board.text(markdown_bold, markdown_escape)[shown], "").strip() + "\n"
+    board = leaderboard(measured_rivals()[data]).text(markdown_bold, markdown_escape)
+    shown = ("rank", "method", "near", "far", "corruption", "FGSM", "accuracy", "ECE %")
+    return markdown(board[[name for name in shown if name in board]], "").strip() + "\n"
 
 
-TABLES |= {f"rivals_on_{data}": partial(rival_board, data) for data in ("digits", "mnist")}
+TABLES |= {
+    f"rivals_on_{name}": partial(rival_board, name) for name in ("digits", "fashion", "mnist")
+}
 
 
 def rival_verdicts() -> str:
