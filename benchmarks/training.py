@@ -22,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.functional import to_tensor
 
 from bench.datasets.base import Split, Task
+from bench.fitting.device import keep_buffers
 from bench.methods.bayes import Bayes
 from bench.methods.decnn import DecNN
 from bench.methods.dropout import Dropout
@@ -128,7 +129,8 @@ def shares(batch: int) -> str:
 
 
 def main() -> None:
-    """Measure both loops on random images, and the steps of three methods."""
+    """Measure both loops on random images, and the steps of methods."""
+    keep_buffers()
     x = torch.randint(256, (INPUTS, *TASK.shape), dtype=torch.uint8)
     y = torch.randint(10, (INPUTS, 1))
     method = Standard(epochs=3, min_updates=0)
