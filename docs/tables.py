@@ -253,8 +253,9 @@ TABLES["mnist_results"] = mnist_results
 
 
 def digits_output() -> str:
-    """Return what the main job prints, its first lines and columns."""
-    group = reference_group("digits")
+    """Return what the main job prints, its first lines and columns; it has three seeds."""
+    records = [r for r in load(REFERENCE)[0] if r.dataset == "digits" and r.seed < 3]
+    (group,) = result_groups(records)
     console = Console(width=120, file=StringIO(), markup=False, highlight=False)
     console.print(f"{group.title}, AUROC by {by_words(RANKED_BY)}")
     console.print(printed(leaderboard(group).text().iloc[:5, :7]))

@@ -164,7 +164,11 @@ class Generative(NeuralMethod[Modelled]):
         "bits_per_dim": -1/D log2 p(x). "png_bits": of x as a PNG file. "typicality": |bits - their
         mean over the training part|. "background_bits": of the density of the background.
         """
-        net, bits = self.fitted(self.net), self.bits(x)
+        return self.compared(self.bits(x), x)
+
+    def compared(self, bits: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Return the evidence of `extras` from the bits of inputs, (n,)."""
+        net = self.fitted(self.net)
         found = {
             "bits_per_dim": bits,
             "png_bits": png_bits(x),

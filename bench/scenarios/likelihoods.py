@@ -34,7 +34,7 @@ class Likelihoods(CrossDataset):
     def headlines(self) -> Sequence[Headline]:
         scores = {
             "likelihood": "likelihood", "complexity_corrected": "less PNG",
-            "likelihood_ratio": "ratio", "atypicality": "typicality",
+            "likelihood_ratio": "ratio", "atypicality": "typicality", "waic": "WAIC",
         }  # fmt: skip
         return [
             Headline(f"{label}, {group}", group=group, score=score, board=False, order=48)

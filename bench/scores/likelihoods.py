@@ -38,3 +38,9 @@ def likelihood_ratio(evidence: Evidence, fitted: None) -> Tensor:
 def atypicality(evidence: Evidence, fitted: None) -> Tensor:
     """|bits per dimension - their mean over training inputs|; (N,) -> (N,)."""
     return evidence.extras["typicality"]
+
+
+@score(label="WAIC", source="Choi, Jang and Alemi 2018, arXiv:1810.01392", needs="waic")
+def waic(evidence: Evidence, fitted: None) -> Tensor:
+    """Mean bits per dimension of several models, and the variance of their nats; (N,) -> (N,)."""
+    return evidence.extras["waic"]

@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from bench.cli import main
 from bench.commands.check import toy
-from bench.datasets.base import Task
+from bench.datasets.base import Split, Task
 from bench.datasets.errors import BenchError
 from bench.methods.flow import Coupling, Flow
 from bench.methods.generative import discretised_logistic, mutated, png_bits, uniform
 from bench.methods.pixelcnn import PixelCNN
 from bench.methods.vae import VAE
+from bench.methods.vae_ensemble import VAEEnsemble
 from bench.scenarios.likelihoods import variance
 from bench.scores import all_scores
 from bench.scores.base import Evidence
@@ -212,6 +213,36 @@ def test_scores_are_differences_of_bits():
     assert said["complexity_corrected"] == [0.5, 3]
     assert said["likelihood_ratio"] == [-0.5, 1]
     assert said["atypicality"] == pytest.approx([0.2, 0.7])
+    given = Evidence(torch.zeros(2, 1), torch.zeros(2, 1, 2), extras={"waic": torch.ones(2)})
+    assert all_scores()["waic"](given).tolist() == [1, 1]
+
+
+def test_waic_takes_the_variance_of_nats_off_the_mean_likelihood():
+    method = VAEEnsemble(size=3, codes=2, width=8, samples=2)
+    members = []
+    for seed in range(3):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            one = VAE(codes=2, width=8, samples=2)
+            one.net = one.build(TASK).eval()
+            one.net.mean_bits.fill_(seed)
+            members.append(one)
+    data = Split(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, 1).long(), TASK, "toy")
+    method.fit(data, data, seed=0, prerequisites={"vae": members})
+    x = torch.rand(5, 1, 4, 4)
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(7)
+        bits = torch.stack([one.bits(x) for one in members], 1)
+        torch.manual_seed(7)
+        found = method.extras(x)
+        assert torch.equal(method.logits_and_features(x).logits, members[0].net(x))
+    log_p = -bits.double() * 16 * math.log(2)  # of 16 pixels
+    waic = log_p.mean(1) - log_p.var(1)
+    torch.testing.assert_close(
+        found["waic"].double(), -waic / (16 * math.log(2)), rtol=1e-4, atol=0
+    )
+    torch.testing.assert_close(found["bits_per_dim"], bits.mean(1))
+    torch.testing.assert_close(found["typicality"], (bits.mean(1) - 1).abs())
 
 
 def test_a_png_of_noise_is_larger_than_one_of_nothing():
