@@ -17,6 +17,7 @@ from bench.datasets.base import Split, Task
 from bench.discover import subclasses
 from bench.fitting.fits import construct
 from bench.methods.base import Method
+from bench.methods.generative import Generative
 from bench.methods.standard import Standard
 
 META = torch.device("meta")
@@ -25,7 +26,7 @@ KNOWN = {name: cls for name, cls in subclasses(methods, Method).items() if name 
 SHORT = {"epochs": 1, "min_updates": 0, "conv_min_updates": 0}
 PNG = "compresses images on the CPU, once a batch"
 EXCEPTIONS = {
-    **{(name, "extras"): PNG for name in ("flow", "vae", "pixelcnn")},
+    **{(name, "extras"): PNG for name, cls in KNOWN.items() if issubclass(cls, Generative)},
     ("redecnn", "predict_proba"): "reads how many paths share a beginning, once a batch",
 }
 
