@@ -57,7 +57,7 @@ def keep_buffers() -> None:
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, 256 << 20)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that there can be
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc sets by itself
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

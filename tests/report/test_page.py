@@ -259,13 +259,15 @@ def test_the_first_view_is_the_leaderboard_of_the_tables(tab, tmp_path):
 
 
 def test_a_browser_that_cannot_unpack_the_numbers_says_so(browser, toy):
-    tab = browser.new_page()
+    tab, errors = browser.new_page(), []
+    tab.on("console", lambda said: errors.append(said.text))
     tab.add_init_script("delete window.DecompressionStream")
     tab.goto(toy.as_uri())
     told = tab.locator("#status").filter(has_text="README.md has the tables")
     told.wait_for()
     assert "DecompressionStream" in told.inner_text()
     assert tab.locator("#controls").is_hidden()
+    assert len(errors) == 1  # what goes wrong in drawing is not kept from the other tests
     tab.close()
 
 

@@ -777,4 +777,5 @@
 })().catch((error) => {
   const message = `This browser cannot draw the page (${error.message}). README.md has the tables.`;
   document.getElementById("status").textContent = message;
+  console.error(error);
 });
