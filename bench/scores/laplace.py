@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,30 +14,31 @@ from bench.scores.sampled import entropy
 
 
 class Posterior(NamedTuple):
-    """The posterior of the weights of one target, in the axes in which it has no correlations.
+    """The posterior of each target's weights, in the axes in which they have no correlations.
 
     Args:
-        inputs: axes of the features and the constant 1, (F + 1, F + 1).
-        outputs: axes of the logits, (K, K).
-        variance: of each weight in these axes, (F + 1, K).
+        inputs: axes of the features and the constant 1, the same for all targets, (F + 1, F + 1).
+        outputs: axes of the logits, (K, K) for each target.
+        variance: of each weight in these axes, (F + 1, K) for each target.
     """
 
     inputs: Tensor
-    outputs: Tensor
-    variance: Tensor
+    outputs: list[Tensor]
+    variance: list[Tensor]
 
-    def spread(self, features: Tensor) -> Tensor:
-        """Variance of the logits; (N, F) -> (N, K)."""
-        along = (_with_one(features) @ self.inputs).square() @ self.variance
-        return along @ self.outputs.square().T
+    def spread(self, features: Tensor) -> Iterator[Tensor]:
+        """Yield the variance of each target's logits; (N, F) -> (N, K)."""
+        along = (_with_one(features) @ self.inputs).square()
+        for outputs, variance in zip(self.outputs, self.variance, strict=True):
+            yield along @ variance @ outputs.square().T
 
 
-def posterior(training: Evidence) -> list[Posterior]:
-    """Return the posterior of each target, with the prior that makes the labels likeliest."""
+def posterior(training: Evidence) -> Posterior:
+    """Return the posterior of each target, with the prior that makes its labels likeliest."""
     training.head  # noqa: B018 (it raises where there is no last layer)
     inputs = _with_one(training.features)
     lengths, axes = torch.linalg.eigh(inputs.T @ inputs)
-    found = []
+    found = Posterior(axes, [], [])
     for t, logits in enumerate(training.logits.unbind(1)):
         p = logits.softmax(-1)
         curvature = torch.diag(p.mean(0)) - p.T @ p / len(p)
@@ -45,7 +47,8 @@ def posterior(training: Evidence) -> list[Posterior]:
         weight, bias = training.head.weight[t], training.head.bias[t]
         square = float(weight.square().sum() + bias.square().sum())
         precision = hessian + prior_precision(hessian, square)
-        found.append(Posterior(axes, outputs, 1 / precision))
+        found.outputs.append(outputs)
+        found.variance.append(1 / precision)
     return found
 
 
@@ -74,7 +77,7 @@ def _with_one(features: Tensor) -> Tensor:
     label="last-layer Laplace", source="Daxberger et al. 2021, arXiv:2106.14806", needs="features",
     fit=posterior,
 )  # fmt: skip
-def laplace(evidence: Evidence, targets: list[Posterior]) -> Tensor:
+def laplace(evidence: Evidence, weights: Posterior) -> Tensor:
     """Entropy of the prediction averaged over last layers, in nats; (N, F) -> (N,).
 
     A Gaussian posterior of the weights around those trained, its covariance a Kronecker product
@@ -82,7 +85,7 @@ def laplace(evidence: Evidence, targets: list[Posterior]) -> Tensor:
     that of logits / sqrt(1 + π/8 variance) (MacKay 1992). Mean over targets.
     """
     found = []
-    for logits, one in zip(evidence.logits.unbind(1), targets, strict=True):
-        variance = one.spread(evidence.features)
+    spread = weights.spread(evidence.features)
+    for logits, variance in zip(evidence.logits.unbind(1), spread, strict=True):
         found.append(entropy((logits / (1 + math.pi / 8 * variance).sqrt()).softmax(-1)))
     return torch.stack(found).mean(0)

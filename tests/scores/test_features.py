@@ -179,6 +179,29 @@ def test_mahalanobis_by_hand():
     torch.testing.assert_close(scored("relative_mahalanobis", test), each.amin(0) - background)
 
 
+def test_mahalanobis_of_many_targets_is_the_mean_of_each_by_itself():
+    training, test = evidence(targets=3), evidence(20, targets=3, seed=1)
+    alone = [training._replace(labels=labels) for labels in training.labels.split(1, dim=1)]
+    for name in ("mahalanobis", "relative_mahalanobis"):
+        each = [scored(name, test, one) for one in alone]
+        torch.testing.assert_close(scored(name, test, training), torch.stack(each).mean(0))
+
+
+def test_classes_that_do_not_vary_along_an_axis_are_near_by_the_others():
+    training = evidence()
+    features = training.features.clone()
+    features[:, 0] = training.labels[:, 0].double()  # the class, and nothing else
+    gaps = features - features[training.labels[:, 0] == 1].mean(0)
+    within = torch.cat([part - part.mean(0) for part in by_class(training)])[:, 1:]
+    inverse = torch.linalg.inv(within.T @ within / len(within))
+    moved = training._replace(features=features)
+    found = SCORES["mahalanobis"].fit(moved)
+    distances = found.targets[0].distances(found(features))[:, 1]
+    at_home = (gaps[:, 0] == 0).nonzero().flatten()  # of the class itself
+    expected = ((gaps[:, 1:] @ inverse) * gaps[:, 1:]).sum(1)
+    torch.testing.assert_close(distances[at_home], expected[at_home], rtol=1e-6, atol=1e-6)
+
+
 def test_directions_without_variance_count_for_nothing():
     features = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)).double()
     twice = torch.cat([features, features[:, :1], torch.zeros(100, 1)], dim=1)
