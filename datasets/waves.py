@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.io import wavfile
 from torch import Tensor
 from torch.nn import functional
 
@@ -112,6 +111,8 @@ def read_wav(content: bytes) -> tuple[int, Tensor]:
     Raises:
         ValueError: it is no wav file, is cut short, or holds nothing.
     """
+    from scipy.io import wavfile  # a tenth of a second that a listing does not need
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", wavfile.WavFileWarning)
         warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # such as notes

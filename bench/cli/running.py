@@ -92,9 +92,9 @@ def plan(experiment: Experiment) -> tuple[list[Job], Settings]:
 def _run(jobs: list[Job], settings: Settings, asked: Experiment, *, quiet: bool) -> int:
     from torch import get_num_threads
 
-    from bench.commands import estimate, verify
+    from bench.commands import estimate
     from bench.commands.measure import carry_out
-    from bench.commands.summary import refresh, show
+    from bench.commands.summary import refresh, show, verified
     from bench.fitting.console import Console
     from bench.fitting.device import describe
 
@@ -118,7 +118,7 @@ def _run(jobs: list[Job], settings: Settings, asked: Experiment, *, quiet: bool)
         click.echo(f"bench: {problem}", err=True)
     if not quiet:
         show(settings.results, {job.data.label for job in jobs}, settings.preset, asked.score)
-        click.echo(verify.summary(settings.results))
+        click.echo(verified(settings.results))
     failed = sum(d.failed for d in done)
     click.echo(
         f"{estimate.counted(measured, 'scenario')} measured, {failed} failed, in "

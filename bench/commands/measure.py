@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 import bench.running.run as running
 from bench.commands.estimate import must_have_memory
 from bench.commands.experiment import Experiment, read, store
-from bench.commands.results import Results
 from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.fitting.device import resolve
 from bench.running.cluster import is_address
 from bench.running.plan import Job, make_plan
 from bench.running.run import Done, Settings
+
+if TYPE_CHECKING:
+    from bench.commands.results import Results
 
 Words = str | Sequence[str]
 
@@ -125,5 +128,7 @@ def carry_out(
 
 def results_of(jobs: Sequence[Job], settings: Settings) -> Results:
     """Return the results on the data sets of some jobs."""
+    from bench.commands.results import Results  # pandas, which the console may do without
+
     names = dict.fromkeys(job.data.label.partition("~")[0] for job in jobs)
     return Results(settings.results, datasets=[*names], preset=settings.preset)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+import bench.report
 from bench.report import render
-from bench.report.frames import load, result_groups
-from bench.report.leaderboard import SPAN, by_words, leaderboard
 from bench.store.files import write
-from bench.store.packed import json_files, read_regular
-from bench.store.records import RANKED_BY
+from bench.store.packed import SUFFIX, json_files, read_regular
+from bench.store.records import RANKED_BY, REFERENCE
+
+Board = dict[str, list[str]]  # column -> its cells
 
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
 LESS = [
-    SPAN,
+    "95 %",
     "score",
     "FGSM transfer",
     "fit s",
     SPREAD,
 ]  # what a narrow terminal loses, in this order
 STAMP = ".report"  # digest of the records that the report was made of
+BOARDS, VERIFIED = ".boards.json", ".verified.json"  # what a run ends with, computed once
 
 
 def refresh(results: Path, *, score: str = RANKED_BY) -> list[str]:
@@ -73,45 +77,93 @@ def show(results: Path, datasets: Collection[str], preset: str, score: str = RAN
     if not console.is_terminal:
         console.width = WIDTH
     wanted = {name.partition("~")[0] for name in datasets}
-    for group in result_groups(load(results)[0]):
-        if group.dataset in wanted and group.preset == preset:
-            frame, left_out = trimmed(leaderboard(group, score).text(), console.width)
-            console.print(f"{group.title}, AUROC by {by_words(score)}", style="italic")
-            console.print(printed(frame))
+    key = f"{score} {contents(results)}"
+    for dataset, of, title, whole in _kept(results / BOARDS, key, lambda: _boards(results, score)):
+        if dataset in wanted and of == preset:
+            board, left_out = trimmed(whole, console.width)
+            console.print(title, style="italic")
+            console.print(printed(board))
             if left_out:
                 console.print(f"not shown for want of width: {', '.join(left_out)}", style="dim")
 
 
-def trimmed(frame: pd.DataFrame, width: int) -> tuple[pd.DataFrame, list[str]]:
-    """As much of a printed leaderboard as ``width`` characters hold, and what was left out."""
+def verified(results: Path) -> str:
+    """Return how far results are from the project's own, a line a data set."""
+    archive = REFERENCE / f"rows{SUFFIX}"
+    is_loose = (REFERENCE / "rows").is_dir() or not archive.is_file()
+    about = contents(REFERENCE) if is_loose else archive.stat().st_mtime_ns
+    key = f"{contents(results)} {about}"
+    return str(_kept(results / VERIFIED, key, lambda: _compared(results)))
+
+
+def _compared(results: Path) -> str:
+    from bench.commands.verify import summary  # pandas: where nothing is new, not needed
+
+    return summary(results)
+
+
+def _boards(results: Path, score: str) -> list[tuple[str, str, str, Board]]:
+    """Return data set, preset, title and cells of each leaderboard of a results folder."""
+    from bench.report.frames import load, result_groups  # pandas, too
+    from bench.report.leaderboard import by_words, leaderboard
+
+    made = []
+    for group in result_groups(load(results)[0]):
+        title = f"{group.title}, AUROC by {by_words(score)}"
+        cells = leaderboard(group, score).text().to_dict("list")
+        made.append((group.dataset, group.preset, title, cells))
+    return made
+
+
+def _kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
+    """Return what was made under this key by the code as it is, or make and keep it."""
+    key = f"{key} {_edited()}"
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["of"] == key:
+            return kept["made"]
+    made = make()
+    write(path, json.dumps({"of": key, "made": made}))
+    return made
+
+
+def _edited() -> int:
+    """Return when the code of the report was last written, in nanoseconds."""
+    files = Path(bench.report.__file__).parent.rglob("*.py")
+    return max(file.stat().st_mtime_ns for file in files)
+
+
+def trimmed(board: Board, width: int) -> tuple[Board, list[str]]:
+    """As much of a leaderboard as ``width`` characters hold, and what was left out."""
     left_out = []
-    for name in [*LESS, *frame.columns[:1:-1].difference(LESS, sort=False)]:
-        if _width(frame) <= width:
+    others = sorted(set([*board][2:]) - set(LESS), key=[*board].index, reverse=True)
+    for name in [*LESS, *others]:
+        if _width(board) <= width:
             break
-        less = _without(frame, name)
-        left_out += [] if less.equals(frame) else [name]
-        frame = less
-    return frame, left_out
+        less = _without(board, name)
+        left_out += [] if less == board else [name]
+        board = less
+    return board, left_out
 
 
-def _without(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _without(board: Board, name: str) -> Board:
     if name == SPREAD:
-        return frame.replace(" ± .*", "", regex=True)
-    return frame.drop(columns=name, errors="ignore")
+        return {column: [re.sub(" ± .*", "", c) for c in cells] for column, cells in board.items()}
+    return {column: cells for column, cells in board.items() if column != name}
 
 
-def _width(frame: pd.DataFrame) -> int:
+def _width(board: Board) -> int:
     """Characters of the widest line, with two between columns."""
-    widths = [max(len(cell) for cell in [name, *frame[name]]) for name in frame]
+    widths = [max(map(len, [name, *cells])) for name, cells in board.items()]
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def printed(frame: pd.DataFrame) -> Table:
+def printed(board: Board) -> Table:
     """A leaderboard as it is printed in a terminal."""
     table = Table(box=None, pad_edge=False)
-    for name in frame:
+    for name in board:
         left = name in ("method", "score")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for line in frame.itertuples(index=False):
+    for line in zip(*board.values(), strict=True):
         table.add_row(*line)
     return table

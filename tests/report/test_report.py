@@ -503,16 +503,16 @@ def test_scores_have_short_names_but_not_in_csv(results):
 
 
 def test_a_narrow_terminal_drops_columns_and_cuts_no_cell():
-    frame = pd.DataFrame(
-        [["1.00", "mc_dropout", "vote entropy", "0.812 ± 0.011", "0.700 ± 0.001", "1.5 ± 0.2"]],
-        columns=["rank", "method", "score", "near", "FGSM transfer", "fit s"],
-    )  # widths 4, 10, 12, 13, 13, 9 and 2 between: 71
+    names = ["rank", "method", "score", "near", "FGSM transfer", "fit s"]
+    cells = ["1.00", "mc_dropout", "vote entropy", "0.812 ± 0.011", "0.700 ± 0.001", "1.5 ± 0.2"]
+    board = {name: [cell] for name, cell in zip(names, cells, strict=True)}
+    # widths 4, 10, 12, 13, 13, 9 and 2 between: 71
     gone = ["score", "FGSM transfer", "fit s", "± std", "near"]
     widths = {71: 0, 70: 1, 57: 1, 56: 2, 42: 2, 41: 3, 31: 3, 30: 4, 23: 4, 22: 5, 5: 5}
-    assert {width: trimmed(frame, width)[1] for width in widths} == {
+    assert {width: trimmed(board, width)[1] for width in widths} == {
         width: gone[:count] for width, count in widths.items()
     }
-    assert list(trimmed(frame, 5)[0]) == ["rank", "method"]
+    assert list(trimmed(board, 5)[0]) == ["rank", "method"]
 
 
 def test_what_is_printed_to_a_file_is_wide(results, capsys, monkeypatch):
@@ -622,6 +622,33 @@ def test_a_metric_that_this_installation_lacks_is_described_by_the_record(result
     assert group.specs["tnr"] == MetricSpec(**spec)
     assert group.specs["unheard_of"].label == "unheard of"
     assert table(results).mean["TNR"].tolist() == [0.25] * 4
+
+
+def test_what_a_run_ends_with_is_computed_again_only_if_rows_or_code_change(
+    results, capsys, monkeypatch
+):
+    def printed():
+        show(results, {"toy_digits"}, "smoke")
+        return summary.verified(results) + capsys.readouterr().out
+
+    counted = []
+    for name in ("_boards", "_compared"):
+        made = getattr(summary, name)
+        monkeypatch.setattr(
+            summary, name, lambda *args, made=made: counted.append(args) or made(*args)
+        )
+    first = printed()
+    assert printed() == first
+    assert len(counted) == 2
+    change(row_file(results, "clean", "chance", 0), seed=5)
+    assert printed() != first
+    assert len(counted) == 4
+    (results / summary.BOARDS).write_text("[")
+    printed()
+    assert len(counted) == 5
+    monkeypatch.setattr(summary, "_edited", lambda: 0)
+    printed()
+    assert len(counted) == 7
 
 
 def test_the_same_report_after_a_copy_is_not_drawn_again(results, monkeypatch):
