@@ -258,7 +258,7 @@ def digits_output() -> str:
     (group,) = result_groups(records)
     console = Console(width=120, file=StringIO(), markup=False, highlight=False)
     console.print(f"{group.title}, AUROC by {by_words(RANKED_BY)}")
-    console.print(printed(leaderboard(group).text().iloc[:5, :7]))
+    console.print(printed(leaderboard(group).text().iloc[:5, :7].to_dict("list")))
     lines = console.file.getvalue().splitlines()
     return "".join(f"    {line.rstrip()}\n" for line in lines)
 
