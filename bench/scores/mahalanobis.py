@@ -59,7 +59,8 @@ class White(NamedTuple):
 
     def nearest(self, white: Tensor) -> Tensor:
         """Squared distance to the nearest class, mean over targets; (N, R) -> (N,)."""
-        return sum(one.distances(white).amin(1) for one in self.targets) / len(self.targets)
+        first, *others = (one.distances(white).amin(1) for one in self.targets)
+        return sum(others, first) / len(self.targets)
 
 
 def shared_covariance(training: Evidence) -> White:

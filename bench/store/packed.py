@@ -83,7 +83,11 @@ def pack(results: Path) -> list[Path]:
         archive = _archive(folder)
         packed = _files(archive) if archive.is_file() else {}
         files = {**packed, **{name: path.read_bytes() for name, path in loose.items()}}
-        with draft(archive) as unfinished, tarfile.open(unfinished, "w:xz", preset=EFFORT) as tar:
+        with (
+            draft(archive) as unfinished,
+            lzma.open(unfinished, "wb", preset=EFFORT) as stream,
+            tarfile.open(fileobj=stream, mode="w") as tar,
+        ):
             for name, content in sorted(files.items()):
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
