@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-import bench.report
-from bench.report import render
+import bench
+from bench.report import SPAN, render
 from bench.store.files import write
 from bench.store.packed import SUFFIX, json_files, read_regular
 from bench.store.records import RANKED_BY, REFERENCE
@@ -24,7 +24,7 @@ Board = dict[str, list[str]]  # column -> its cells
 WIDTH = 120  # characters, where the output is no terminal
 SPREAD = "± std"
 LESS = [
-    "95 %",
+    SPAN,
     "score",
     "FGSM transfer",
     "fit s",
@@ -128,15 +128,15 @@ def _kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
 
 
 def _edited() -> int:
-    """Return when the code of the report was last written, in nanoseconds."""
-    files = Path(bench.report.__file__).parent.rglob("*.py")
+    """Return when a file of this package was last written, in nanoseconds."""
+    files = Path(bench.__file__).parent.rglob("*.py")
     return max(file.stat().st_mtime_ns for file in files)
 
 
 def trimmed(board: Board, width: int) -> tuple[Board, list[str]]:
     """As much of a leaderboard as ``width`` characters hold, and what was left out."""
     left_out = []
-    others = sorted(set([*board][2:]) - set(LESS), key=[*board].index, reverse=True)
+    others = [name for name in [*board][:1:-1] if name not in LESS]
     for name in [*LESS, *others]:
         if _width(board) <= width:
             break

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench.store.records import RANKED_BY
 
+SPAN = "95 %"  # heading of the intervals of ranks
 GALLERY = "paper/figures.md"  # the page of the paper's figures, in a results folder
 
 

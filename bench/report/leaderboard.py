@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from bench.report import stats
+from bench.report import SPAN, stats
 from bench.report.formats import NONE, in_words, number
 from bench.report.frames import Array, Measurements, ResultGroup, gaps, shared
 from bench.report.stats import Mask, Ranking
@@ -21,7 +21,6 @@ from bench.store.records import DETECTION, OWN, RANKED_BY, Headline, MetricSpec
 
 Notes = dict[str, dict[str, list[str]]]  # method -> reason -> where
 ACCURATE = 0.9  # of the best accuracy: what is right less often is the best of nothing else
-SPAN = "95 %"  # heading of the intervals of ranks
 FIT = MetricSpec("fit_seconds", "fit", "s", digits=1)  # no direction: chance would always win
 
 

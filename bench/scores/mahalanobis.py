@@ -25,7 +25,8 @@ class Classes(NamedTuple):
     Args:
         means: of the classes that occur, (C, R).
         axes: orthonormal, (R, A).
-        gains: what squares along these axes count beyond 1, (A,).
+        gains: what squares along these axes count beyond 1, (A,): -1, so that they count for
+            nothing, where no class varies.
     """
 
     means: Tensor

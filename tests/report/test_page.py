@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from bench.report import formats, render
+from bench.report import SPAN, formats, render
 from bench.report.advice import advice
 from bench.report.frames import load, result_groups
-from bench.report.leaderboard import SPAN, leaderboard
+from bench.report.leaderboard import leaderboard
 from bench.report.stats import ranking
 from bench.report.web import page, page_data
 from bench.store.records import DETECTION, OWN, RANKED_BY, Record, upgraded
