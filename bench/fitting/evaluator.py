@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -48,6 +49,10 @@ class Evaluator:
 
     def key(self) -> Key:
         """Return what the fit depends on, without fitting."""
+        return self._fit_key
+
+    @cached_property
+    def _fit_key(self) -> Key:
         return self.fitter.key(self.method, self.seed)
 
     def reference(self, name: str, **params: Value) -> Evaluator:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -67,6 +68,10 @@ class Fitter:
             self._splits = self.data.splits(self.split_seed)
         return self._splits
 
+    @cached_property
+    def _methods(self) -> Mapping[str, type[Method]]:
+        return subclasses(methods, Method)
+
     def key(self, method: Method, seed: int) -> Key:
         """Return everything a fitted model depends on, in words."""
         spec: dict[str, Any] = {
@@ -102,7 +107,7 @@ class Fitter:
 
     def build(self, prerequisite: Prerequisite) -> Method:
         """Return the unfitted method a prerequisite asks for, under this preset."""
-        cls = subclasses(methods, Method)[prerequisite.method]
+        cls = self._methods[prerequisite.method]
         return construct(cls, cls.defaults(self.preset) | dict(prerequisite.params))
 
     def is_cached(self, method: Method, seed: int) -> bool:

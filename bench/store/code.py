@@ -125,9 +125,8 @@ def _digest(name: str, known: dict[str, str], without: frozenset[str]) -> str:
 @lru_cache(maxsize=512)
 def _parsed(source: str, without: frozenset[str]) -> tuple[str, Sequence[ast.AST]]:
     """Return the logic of a module in words, and its statements of import."""
-    tree = _Runs(without).visit(ast.parse(source))
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    return ast.dump(_Logic().visit(tree)), nodes
+    reader = _Reader(without)
+    return reader.words(ast.parse(source)), reader.imports
 
 
 def _imports(
@@ -173,22 +172,53 @@ def module_path(module: str) -> Path | None:
     return Path(file) if file and file.endswith(".py") else None
 
 
-class _Runs(ast.NodeTransformer):
-    """Drop what only a type checker reads, and what is defined under the names left out."""
+class _Reader:
+    """Writes a tree of syntax as `ast.dump` does, but for what is no logic, in one pass.
+
+    Imports are kept apart, since they count by what they bring. Left out are what only a type
+    checker reads, the text of docstrings, and what a class defines under the names of ``without``.
+    """
 
     def __init__(self, without: frozenset[str]) -> None:
         self.without = without
+        self.imports: list[ast.AST] = []
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Drop methods and attributes of these names."""
-        node.body = [one for one in node.body if not self.without & _defined(one)]
-        return self.generic_visit(node)
+    def words(self, value: object) -> str:
+        """Return a node, a list of nodes or a constant in words."""
+        if isinstance(value, list):
+            return f"[{', '.join([self.words(one) for one in value if not self._left_out(one)])}]"
+        if not isinstance(value, ast.AST):
+            return repr(value)
+        if isinstance(value, ast.ClassDef):
+            value.body = [one for one in value.body if not self.without & _defined(one)]
+        if _is_text(value):
+            return "Expr(value=Constant(value=''))"
+        kind = type(value)
+        parts = []
+        for name in value._fields:
+            one = getattr(value, name)
+            if one is not None or getattr(kind, name, ...) is not None:
+                parts.append(f"{name}={self.words(one)}")
+        return f"{kind.__name__}({', '.join(parts)})"
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        """Drop ``if TYPE_CHECKING:``."""
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
+    def _left_out(self, node: object) -> bool:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.append(node)
+            return True
+        return (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        )
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Return whether a statement is a text by itself, such as a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _defined(node: ast.stmt) -> set[str]:
@@ -197,22 +227,6 @@ def _defined(node: ast.stmt) -> set[str]:
         return {node.name}
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return {one.id for one in targets if isinstance(one, ast.Name)}
-
-
-class _Logic(ast.NodeTransformer):
-    """Drop imports, which count by what they bring, and the text of docstrings."""
-
-    def visit_Import(self, node: ast.Import) -> None:
-        """Drop it."""
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """Drop it."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        """Drop the text of a docstring."""
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            node.value.value = ""
-        return node
 
 
 def _hash(text: str) -> str:
