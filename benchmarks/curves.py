@@ -57,7 +57,7 @@ CURVES: dict[str, tuple[Callable[[int], float], tuple[int, ...]]] = {
     "inputs, redecnn": (lambda n: epoch(ReDecNN(**SHORT), n), (1000, 10_000)),
     "depth, redecnn": (lambda n: epoch(ReDecNN(depth=n, **SHORT), 2000), (2, 4, 8, 16)),
     "samples, redecnn": (samples, (1, 4, 16, 64)),
-    "seeds, standard": (seeds, (1, 2, 4)),
+    "seeds, standard": (seeds, (1, 2, 4, 8)),
 }
 
 

@@ -1,11 +1,12 @@
 """Seconds of an epoch by our loop and by a plain PyTorch loop; and DecNN and ReDecNN over standard.
 
 `python benchmarks/training.py` prints the seconds of both loops and their ratio. On two cores of
-2026 it was 2.4 in float32, where only the data loading is saved, and more with bfloat16 units. Then
-it prints what a step of `decnn` and `redecnn` costs over one of `standard`, of equal batches that
-take turns: at full depth, and over a whole training, in which the depth rises; and which share of
-the rate of a plain matrix product a step of each reaches. It is no test: a busy machine would fail
-it.
+2026 it was 2.4 in float32, where only the data loading is saved, and more with bfloat16 units. Of
+eight networks it says how long plain loops take, one after the other on all cores, and fits side by
+side, one a core. Then it prints what a step of `decnn` and `redecnn` costs over one of `standard`,
+of equal batches that take turns: at full depth, and over a whole training, in which the depth
+rises; and which share of the rate of a plain matrix product a step of each reaches. It is no test:
+a busy machine would fail it.
 """
 
 import sys
@@ -15,6 +16,7 @@ from functools import partial
 from statistics import fmean, median
 
 import torch
+from joblib import Parallel, delayed
 from PIL import Image
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -29,11 +31,12 @@ from bench.methods.dropout import Dropout
 from bench.methods.neural import DeepMethod
 from bench.methods.redecnn import ReDecNN
 from bench.methods.standard import Standard
-from bench.methods.training import Batch, Step, resolve_precision
+from bench.methods.training import Batch, Precision, Step, resolve_precision
 
 TASK = Task((1, 32, 32), ("digit",), tuple("0123456789"))
 INPUTS = 20_000
 WIDTH = 256  # of a block
+MEMBERS, SMALL = 8, 128  # networks side by side, and the size of their batches
 PRODUCTS = 50  # between two steps
 STEPS = 20  # of each method, from the first to the last of a training
 
@@ -60,6 +63,32 @@ def plain_epoch(net: torch.nn.Module, pictures: Pictures, batch: int) -> float:
         functional.cross_entropy(net(x).squeeze(1), y).backward()
         optimizer.step()
     return time.perf_counter() - start
+
+
+def epoch_of(part: Split, seed: int, precision: Precision) -> None:
+    """Fit one network for an epoch on one thread."""
+    torch.set_num_threads(1)
+    keep_buffers()
+    method = Standard(epochs=1, min_updates=0, batch=SMALL, precision=precision)
+    method.fit(part, replace(part, x=part.x[:SMALL], y=part.y[:SMALL]), seed=seed)
+
+
+def eight(part: Split) -> str:
+    """Return the seconds of an epoch of eight networks by plain loops and by fits side by side."""
+    pictures = Pictures(part.x, part.y)
+    nets = [Standard().build(TASK) for _ in range(MEMBERS)]
+    plain = sum(plain_epoch(net, pictures, SMALL) for net in nets)
+    found = []
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    with Parallel(n_jobs=-1) as together:
+        few = replace(part, x=part.x[:SMALL], y=part.y[:SMALL])
+        together(delayed(epoch_of)(few, seed, "float32") for seed in range(MEMBERS))  # imports
+        for precision in precisions:
+            start = time.perf_counter()
+            together(delayed(epoch_of)(part, seed, precision) for seed in range(MEMBERS))
+            seconds = time.perf_counter() - start
+            found.append(f"{precision} {seconds:.1f} s, ratio {plain / seconds:.1f}")
+    return f"eight networks, batch {SMALL}: plain {plain:.1f} s; {'; '.join(found)}"
 
 
 def ratios(batch: int) -> str:
@@ -139,6 +168,7 @@ def main() -> None:
     ours = fitted.log.epoch_seconds if fitted.log else float("nan")
     plain = plain_epoch(method.build(TASK), Pictures(x, y), method.batch)
     sys.stdout.write(f"plain {plain:.2f} s, ours {ours:.2f} s, ratio {plain / ours:.1f}\n")
+    sys.stdout.write(eight(part) + "\n")
     for batch in (64, method.batch):
         sys.stdout.write(ratios(batch) + "\n")
     for batch in (128, method.batch):
