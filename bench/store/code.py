@@ -173,7 +173,7 @@ def module_path(module: str) -> Path | None:
 
 
 class _Reader:
-    """Writes a tree of syntax as `ast.dump` does, but for what is no logic, in one pass.
+    """Writes a tree of syntax as `ast.dump` does, empty lists too, but for what is no logic.
 
     Imports are kept apart, since they count by what they bring. Left out are what only a type
     checker reads, the text of docstrings, and what a class defines under the names of ``without``.
@@ -197,7 +197,7 @@ class _Reader:
         parts = []
         for name in value._fields:
             one = getattr(value, name)
-            if one is not None or getattr(kind, name, ...) is not None:
+            if one is not None or getattr(kind, name, ...) is not None:  # else it may be left out
                 parts.append(f"{name}={self.words(one)}")
         return f"{kind.__name__}({', '.join(parts)})"
 

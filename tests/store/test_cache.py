@@ -1,8 +1,10 @@
 """A key changes when, and only when, the result could; a file is whole or not there."""
 
+import ast
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,27 @@ def tree(tmp_path, monkeypatch):
     code.forget()
     yield tmp_path / "methods"
     code.forget()
+
+
+LOGIC = """
+@cached
+def f(a, /, b=None, *args: int, c, d=..., **kwargs) -> None:
+    x: int
+    return [None, "text", b"", 1j, *args, {**kwargs, "k": lambda: None}, a[1:, ::2], f"{a!r:>{b}}"]
+
+class A(B, metaclass=C):
+    y = z = ()
+    try:
+        raise
+    except* E as e:
+        pass
+"""
+
+
+def test_logic_is_written_as_python_writes_it():
+    tree = ast.parse(LOGIC)
+    empty = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    assert code._Reader(frozenset()).words(tree) == ast.dump(tree, **empty)
 
 
 @pytest.mark.parametrize(
