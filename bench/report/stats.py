@@ -22,6 +22,7 @@ from bench.store.records import MetricSpec
 LEVEL = 0.05
 POWER = 0.8
 RESAMPLES = 500
+MOST_SEEDS = 100
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -266,6 +267,23 @@ def smallest_difference(freedom: float, level: float = LEVEL, *, sides: int = 2)
     from scipy.special import nctdtrinc
 
     return float(nctdtrinc(freedom, 1 - POWER, t_quantile(1 - level / sides, freedom)))
+
+
+def seeds_needed(effect: float, level: float = LEVEL) -> float:
+    """The fewest seeds with which a one-sided t test sees an effect with a power of 80 %.
+
+    Args:
+        effect: the true distance, in standard deviations between seeds.
+        level: the share of false alarms that is allowed.
+
+    Returns:
+        At least 2; infinite where `MOST_SEEDS` would not do.
+    """
+    from scipy.special import nctdtr, stdtrit
+
+    seeds = np.arange(2.0, MOST_SEEDS + 1)
+    missed = nctdtr(seeds - 1, effect * np.sqrt(seeds), stdtrit(seeds - 1, 1 - level))
+    return float(seeds[missed <= 1 - POWER].min(initial=math.inf))
 
 
 @dataclass(frozen=True, eq=False)

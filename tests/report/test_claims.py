@@ -165,6 +165,38 @@ def test_seeds_that_disagree_decide_nothing(tmp_path):
     assert power == pytest.approx(0.8)
     assert result.seen(one) == f"{one.could_see:.2f}"
     assert f"could have seen {one.could_see:.2f}" in result.ours
+    others = [other for other in result.judged if other is not one]
+    assert others
+    assert all(np.isnan(result.needed(other)) for other in others)
+
+
+def seeds_that_see(gaps, level):
+    effect = abs(np.mean(gaps)) / np.std(gaps, ddof=1)
+    power = (
+        (n, referee.nct.sf(referee.t.ppf(1 - level, n - 1), n - 1, effect * n**0.5))
+        for n in range(2, 101)
+    )
+    return next(n for n, seen in power if seen >= 0.8)
+
+
+def test_the_last_check_to_hold_and_the_first_to_be_out_say_how_many_seeds_decide(tmp_path):
+    paper_rows.write(tmp_path, keep=only("T1a"))
+    ours = {"standard": [0.97] * 3, "mc_dropout": [0.95, 0.96, 0.975], "bayes": [0.9, 0.95, 0.972]}
+    for method, numbers in ours.items():
+        set_metric(tmp_path, method, "accuracy", numbers)
+    gap = {method: np.subtract(numbers, 0.97) for method, numbers in ours.items()}
+    last = max(seeds_that_see(gap[method], 0.05) for method in ("mc_dropout", "bayes"))
+    result = judged(tmp_path)["accuracy-bayesian"]
+    assert (result.verdict, result.seeds_needed) == ("undecided", last)
+    assert f"seeds to decide: {last}" in result.ours
+
+    worse = [0.965, 0.98, 0.99]  # more accurate than the standard network: out, one check of six
+    set_metric(tmp_path, "bayes", "accuracy", worse)
+    result = judged(tmp_path)["accuracy-bayesian"]
+    assert result.seeds_needed == seeds_that_see(np.subtract(worse, 0.97), 0.05 / 6)
+
+    set_metric(tmp_path, "bayes", "accuracy", [0.96, 0.97, 0.98])
+    assert "seeds to decide: more than 100" in judged(tmp_path)["accuracy-bayesian"].ours
 
 
 def test_one_check_that_is_surely_out_refutes_the_whole(tmp_path):

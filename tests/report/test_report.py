@@ -202,6 +202,16 @@ def test_what_could_be_seen_agrees_with_statsmodels(seeds, level, sides):
     assert power == pytest.approx(0.8, abs=2e-3)
 
 
+@pytest.mark.parametrize(("effect", "level"), [(0.5, 0.05), (1.0, 0.05 / 12), (4.0, 0.05)])
+def test_how_many_seeds_decide_agrees_with_statsmodels(effect, level):
+    from statsmodels.stats.power import TTestPower
+
+    seeds = stats.seeds_needed(effect, level)
+    power = [TTestPower().power(effect, n, level, alternative="larger") for n in (seeds - 1, seeds)]
+    assert power[0] < 0.8 <= power[1]
+    assert stats.seeds_needed(0.0) == stats.seeds_needed(0.01) == np.inf
+
+
 def test_corrections_agree_with_scipy_and_statsmodels():
     draw = np.random.default_rng(2)
     p = draw.random((12, 40)) ** 3

@@ -21,7 +21,15 @@ from typing import Any, Literal
 import pandas as pd
 
 from bench.report import formats
-from bench.report.stats import LEVEL, fallen, smallest_difference, t_above, t_quantile
+from bench.report.stats import (
+    LEVEL,
+    MOST_SEEDS,
+    fallen,
+    seeds_needed,
+    smallest_difference,
+    t_above,
+    t_quantile,
+)
 from bench.report.wu2021.observed import METRICS, Cells, Observed
 from bench.report.wu2021.published import columns, together, values
 from bench.report.wu2021.tables import metric_name, where
@@ -33,9 +41,11 @@ METHOD = (
     "not in the interval (`bench compare` has it). Shown are the mean, its 90 % interval, and the "
     "larger p-value of the two one-sided t tests against the ends of the range. A claim holds if "
     "every check does at 5 %; it does not hold if one is outside at 5 % for all together (Holm); "
-    "else, or where a seed is missing, it is undecided, and could have seen the distance from the "
-    "end of its range that these seeds show with a power of 80 %. The margin column says who set "
-    "the range. The same checks of the paper's printed numbers stand beside it."
+    "else, or where a seed is missing, it is undecided. Then could have seen is the distance from "
+    "the end of its range that these seeds show with a power of 80 %, and seeds to decide is how "
+    "many would show, with that power, on which side of that end it is, if mean and spread stayed "
+    "what they are (of few seeds a rough guess). The margin column says who set the range. The "
+    "same checks of the paper's printed numbers stand beside it."
 )
 
 
@@ -137,6 +147,12 @@ class Judged:
         """The distance from an end of the range that these seeds show with a power of 80 %."""
         return smallest_difference(len(self.ours) - 1, sides=1) * self._error
 
+    def seeds_needed(self, level: float) -> float:
+        """How many seeds would show the side of the range's end, were all as it is now."""
+        ends = [end for end in (self.check.low, self.check.high) if not math.isinf(end)]
+        distance = min(abs(self._mean - end) for end in ends)
+        return seeds_needed(distance / float(self.ours.to_numpy().std(ddof=1)), level)
+
     @cached_property
     def _mean(self) -> float:
         return float(self.ours.to_numpy().mean()) if len(self.ours) else math.nan
@@ -225,14 +241,31 @@ class Result:
             certainty = (
                 f"p {_p(one.p)}" if one.whole else f"{len(one.ours)} of {one.expected} seeds"
             )
-            if one.whole and one.p > LEVEL:
+            if self._unsure(one):
                 certainty += f", could have seen {self.seen(one)}"
+                certainty += f"; seeds to decide: {_count(self.seeds_needed)}"
         return f"{counts}; {one.check.what} = {one.text}, {certainty}"
+
+    def _unsure(self, one: Judged) -> bool:
+        return one.whole and one.p > LEVEL and one not in self.refuted
 
     def seen(self, one: Judged) -> str:
         """What an undecided check could have seen, as printed; a dash for any other."""
-        undecided = one.whole and one.p > LEVEL and one not in self.refuted
-        return f"{one.could_see:.{one.check.digits}f}" if undecided else formats.NONE
+        return f"{one.could_see:.{one.check.digits}f}" if self._unsure(one) else formats.NONE
+
+    def needed(self, one: Judged) -> float:
+        """How many seeds would decide an undecided check; NaN for any other."""
+        if not self._unsure(one):
+            return math.nan
+        # To refute it takes one check, and the level is shared; to hold it takes each at its own.
+        return one.seeds_needed(LEVEL if one.inside else LEVEL / len(self.judged))
+
+    @property
+    def seeds_needed(self) -> float:
+        """How many seeds would decide the claim: the first check to refute it, else the last."""
+        unsure = [one for one in self.judged if self._unsure(one)]
+        out = [one for one in unsure if not one.inside]
+        return min(map(self.needed, out)) if out else max(map(self.needed, unsure))
 
     @property
     def paper(self) -> str:
@@ -346,6 +379,7 @@ def _details(result: Result) -> pd.DataFrame:
             "ours": one.text,
             "p": formats.markdown_escape(_p(one.p)) if one.whole else formats.NONE,
             "could have seen": result.seen(one),
+            "seeds to decide": _count(result.needed(one)),
             "seeds": f"{len(one.ours)} of {one.expected}",
             "the paper's": f"{one.paper:+.{one.check.digits}f}",
             "paper passes": "yes" if one.paper_agrees else "**no**",
@@ -353,6 +387,13 @@ def _details(result: Result) -> pd.DataFrame:
         for one in result.judged
     ]
     return pd.DataFrame(lines)
+
+
+def _count(seeds: float) -> str:
+    """A number of seeds, as printed."""
+    if math.isnan(seeds):
+        return formats.NONE
+    return f"more than {MOST_SEEDS}" if math.isinf(seeds) else f"{seeds:.0f}"
 
 
 def _p(value: float) -> str:
