@@ -39,7 +39,8 @@ from bench.report.stats import best, mean_and_std
 from bench.report.wu2021 import published
 from bench.scenarios.base import Scenario
 from bench.scores import all_scores
-from bench.store.records import RANKED_BY, REFERENCE, Claim, Headline
+from bench.store.records import REFERENCE
+from bench.store.schema import RANKED_BY, Claim, Headline
 
 DOCS = Path(__file__).resolve().parent
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from bench.datasets.named import Named
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario
-from bench.store.records import Record
+from bench.store.schema import Record
 
 
 @dataclass(frozen=True)

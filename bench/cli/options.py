@@ -15,7 +15,7 @@ from bench import plugins
 from bench.commands import experiment
 from bench.errors import UsageError
 from bench.presets import DEFAULT, PRESETS
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -19,7 +19,8 @@ from bench.fitting.console import Console
 from bench.fitting.device import threads
 from bench.running.plan import Job
 from bench.running.run import prepare, run
-from bench.store.records import Record, parsed, read_all
+from bench.store.records import parsed, read_all
+from bench.store.schema import Record
 
 # What numbers may depend on beside the key, in the words of a record.
 CIRCUMSTANCES = ("device", "precision", "cpu_capability", "threads", "versions", "commit")

@@ -25,7 +25,7 @@ from bench.methods.base import Method, NotFittedError
 from bench.metrics.registry import specs
 from bench.scenarios.base import Scenario
 from bench.scores.base import TUNED, all_scores
-from bench.store.records import Claim
+from bench.store.schema import Claim
 
 Check = Callable[["Trial"], None]
 CHECKS: dict[str, Check] = {}

@@ -8,7 +8,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.running.run import headline_score
 from bench.scenarios.base import why_not
 from bench.scores import Score, all_scores
-from bench.store.records import OWN, RANKED_BY
+from bench.store.schema import OWN, RANKED_BY
 
 
 def check_score(name: str) -> None:

@@ -27,7 +27,7 @@ from bench.report import stats
 from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for
 from bench.scenarios.base import Scenario, scored
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 
 class Difference(NamedTuple):

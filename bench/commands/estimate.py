@@ -27,7 +27,7 @@ from bench.running.plan import Job
 from bench.running.run import Settings, fitter_for
 from bench.scenarios.base import Scenario
 from bench.store import records
-from bench.store.records import Record
+from bench.store.schema import Record
 
 WORTH = 30.0  # seconds of fits for which it pays to start worker processes
 MANY = 1_000_000  # inputs; where as many would fit, no data is read to count them

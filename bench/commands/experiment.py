@@ -18,7 +18,7 @@ from bench import plugins, presets
 from bench.discover import unknown
 from bench.errors import UsageError
 from bench.store.files import write
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 if TYPE_CHECKING:
     from bench.datasets.store import Store

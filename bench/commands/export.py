@@ -17,7 +17,7 @@ from bench.errors import UsageError
 from bench.report import formats
 from bench.report.frames import load
 from bench.store.files import draft, write
-from bench.store.records import Record, Row, family
+from bench.store.schema import Record, Row, family
 
 RECORD = [
     "schema", "dataset", "scenario", "method", "seed", "preset", "device", "status", "reason",

@@ -16,8 +16,9 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.store import records
+from bench.store.files import row_path
 from bench.store.packed import is_packed
-from bench.store.records import Record
+from bench.store.schema import Record
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def leftovers(
     places = [(r.dataset, r.scenario, r.method, r.seed) for r in gone]
     fits, made = _cached(results / "cache", gone, kept)
     paths = {
-        "rows": [records.row_path(results / "rows", *place) for place in places],
-        "curves": [records.row_path(results / "curves", *place) for place in places],
+        "rows": [row_path(results / "rows", *place) for place in places],
+        "curves": [row_path(results / "curves", *place) for place in places],
         "fits": _files(fits),
         "predictions": _files(made),
     }

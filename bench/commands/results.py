@@ -17,7 +17,7 @@ from bench.errors import UsageError
 from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import by_words, leaderboard
 from bench.report.stats import LEVEL, t_quantile
-from bench.store.records import DETECTION, RANKED_BY, Record
+from bench.store.schema import DETECTION, RANKED_BY, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -30,7 +30,8 @@ from bench.scenarios.clean import clean_rows
 from bench.scores import Evidence
 from bench.scores.own import own_score
 from bench.store import records
-from bench.store.records import Outcome, Row
+from bench.store.files import row_path
+from bench.store.schema import Outcome, Row
 
 INLIERS = "inliers"
 LEARNED = ("training", "validation")  # sets that scores learn from
@@ -100,7 +101,7 @@ def _measured(
 def _write(results: Path, scenario: str, about: Mapping[str, Any], rows: list[Row]) -> Path:
     known = subclasses(bench.scenarios, bench.scenarios.base.Scenario)[scenario]()
     place = about["dataset"], scenario, about["method"], about["seed"]
-    path = records.row_path(results / "rows", *place)
+    path = row_path(results / "rows", *place)
     declared = {"detects": known.detects, "headlines": tuple(known.headlines())}
     records.save(path, Outcome("ok", rows=tuple(rows)), {**about, **declared, "scenario": scenario})
     return path

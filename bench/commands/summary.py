@@ -17,7 +17,8 @@ import bench
 from bench.report import SPAN, render
 from bench.store.files import write
 from bench.store.packed import SUFFIX, json_files, read_regular
-from bench.store.records import RANKED_BY, REFERENCE
+from bench.store.records import REFERENCE
+from bench.store.schema import RANKED_BY
 
 Board = dict[str, list[str]]  # column -> its cells
 

@@ -19,7 +19,8 @@ from bench.report.stats import LEVEL, t_quantile
 from bench.running import run as running
 from bench.running.plan import Job, chosen_data
 from bench.running.run import Settings
-from bench.store.records import Record, parsed
+from bench.store.records import parsed
+from bench.store.schema import Record
 
 ROUNDING = 0.005  # of published numbers, in per cent
 HEAD = ("per cent", "published", "here", "difference", "explained")

@@ -15,7 +15,8 @@ from bench.report.stats import LEVEL, t_quantile
 from bench.store.files import slug
 from bench.store.merging import merge, numbers
 from bench.store.packed import has_files
-from bench.store.records import REFERENCE, Record, read_all
+from bench.store.records import REFERENCE, read_all
+from bench.store.schema import Record
 
 METRICS = ("auroc", "accuracy", "ece", "misclassification_auroc")
 SAME = 1e-6  # rows keep six digits

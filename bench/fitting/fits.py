@@ -28,7 +28,7 @@ from bench.methods.base import Method, Prerequisite
 from bench.methods.training_log import TrainingLog
 from bench.store.cache import Cache, Key
 from bench.store.code import READ, changed, code_digest
-from bench.store.records import Count
+from bench.store.schema import Count
 
 
 @dataclass

@@ -30,7 +30,7 @@ from bench.scenarios.base import scored
 from bench.scores import all_scores
 from bench.scores.units import Ranges, outside
 from bench.store import files
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 SCORE = "units_outside"
 INPUTS = 150  # of each group

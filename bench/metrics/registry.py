@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from bench import plugins
 from bench.errors import BenchError
-from bench.store.records import Better, MetricSpec
+from bench.store.schema import Better, MetricSpec
 
 Kind = Literal["detection", "answer", "misclassification", "alarm", "fairness", "cost", "other"]
 Function = Callable[..., float | None]
@@ -51,7 +51,7 @@ def metric(
 ) -> Callable[[Function], Metric]:  # fmt: skip
     """Return a decorator that makes a function into the `Metric` of its name.
 
-    The arguments are those of `bench.store.records.MetricSpec`.
+    The arguments are those of `bench.store.schema.MetricSpec`.
     """
 
     def decorate(function: Function) -> Metric:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 SPAN = "95 %"  # heading of the intervals of ranks
 GALLERY = "paper/figures.md"  # the page of the paper's figures, in a results folder

@@ -21,7 +21,7 @@ from bench.report import formats, pareto
 from bench.report.frames import Array, ResultGroup
 from bench.report.leaderboard import accurate, shifts
 from bench.report.stats import LEVEL, Gain
-from bench.store.records import RANKED_BY, MetricSpec
+from bench.store.schema import RANKED_BY, MetricSpec
 
 USUAL = "standard"
 CLOSE = 0.01  # of the best AUROC: as good, for less

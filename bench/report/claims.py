@@ -1,6 +1,6 @@
 """What methods say that their papers claim, judged by the rows: a table for each data set.
 
-A claim (`bench.store.records.Claim`) is a gain over another method. It is formed within a seed, so
+A claim (`bench.store.schema.Claim`) is a gain over another method. It is formed within a seed, so
 that seeds are pairs, and tested by a t test at 5 %: the claim holds if the gain is larger than the
 least it must be, it does not hold if it is smaller, and is undecided otherwise.
 """
@@ -17,7 +17,7 @@ import pandas as pd
 from bench.report import formats
 from bench.report.frames import Array, ResultGroup
 from bench.report.stats import LEVEL, Gain
-from bench.store.records import RANKED_BY, Claim, MetricSpec, Record
+from bench.store.schema import RANKED_BY, Claim, MetricSpec, Record
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 METHOD = (

@@ -21,7 +21,7 @@ from bench.report.plots import Drawing, Material, Place, kinds
 from bench.report.style import MOST, look, palette
 from bench.store.curves import CurveFile, read_all
 from bench.store.files import write
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 FEW = 6  # figures that one process draws before another one has started
 NO_CURVES = (

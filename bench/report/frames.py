@@ -22,15 +22,8 @@ from bench.metrics.registry import spec_of, specs
 from bench.store.files import slug
 from bench.store.merging import merge
 from bench.store.packed import has_files
-from bench.store.records import (
-    OWN,
-    Headline,
-    MetricSpec,
-    Record,
-    declared,
-    family,
-    read_all,
-)
+from bench.store.records import read_all
+from bench.store.schema import OWN, Headline, MetricSpec, Record, declared, family
 
 Array = NDArray[np.float64]
 

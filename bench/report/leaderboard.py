@@ -17,7 +17,7 @@ from bench.report import SPAN, stats
 from bench.report.formats import NONE, in_words, number
 from bench.report.frames import Array, Measurements, ResultGroup, gaps, shared
 from bench.report.stats import Mask, Ranking
-from bench.store.records import DETECTION, OWN, RANKED_BY, Headline, MetricSpec
+from bench.store.schema import DETECTION, OWN, RANKED_BY, Headline, MetricSpec
 
 Notes = dict[str, dict[str, list[str]]]  # method -> reason -> where
 ACCURATE = 0.9  # of the best accuracy: what is right less often is the best of nothing else

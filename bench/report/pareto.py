@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.report.frames import Array, ResultGroup
 from bench.report.leaderboard import FIT, shifts
-from bench.store.records import RANKED_BY, MetricSpec
+from bench.store.schema import RANKED_BY, MetricSpec
 
 PRICES = ("passes", "fit_seconds", "memory")
 

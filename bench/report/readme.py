@@ -22,7 +22,7 @@ from bench.report.wu2021 import tables as tables_of_the_paper
 from bench.report.wu2021.observed import Observed
 from bench.store.files import slug
 from bench.store.packed import has_archive
-from bench.store.records import OWN, RANKED_BY, Record
+from bench.store.schema import OWN, RANKED_BY, Record
 
 if TYPE_CHECKING:
     from bench.report.figures import Figure

@@ -13,7 +13,7 @@ from bench.report import stats
 from bench.report.formats import number
 from bench.report.frames import Array, Measurements, ResultGroup
 from bench.report.leaderboard import Column, columns
-from bench.store.records import DETECTION, RANKED_BY, Headline, MetricSpec
+from bench.store.schema import DETECTION, RANKED_BY, Headline, MetricSpec
 
 KEYS = ["method", "variant", "score", "view", "group", "severity"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.store.records import MetricSpec
+from bench.store.schema import MetricSpec
 
 LEVEL = 0.05
 POWER = 0.8

@@ -33,7 +33,7 @@ from bench.store import curves as files
 from bench.store.cache import Key
 from bench.store.code import code_digest
 from bench.store.curves import LEVELS, POINTS, CurveFile, ScoreCurves, ViewCurves, ViewRisk
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 
 def curve_key(row: Key) -> Key:

@@ -16,7 +16,7 @@ from bench.discover import Choice, choose, names, subclasses
 from bench.errors import UsageError
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario
-from bench.store.records import row_path
+from bench.store.files import row_path
 
 
 @dataclass(frozen=True)

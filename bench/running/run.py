@@ -35,8 +35,8 @@ from bench.scores.own import own_score
 from bench.store import records
 from bench.store.cache import Cache, Key
 from bench.store.code import code_digest, commit
-from bench.store.files import remove_old_drafts
-from bench.store.records import RANKED_BY, Headline, Outcome, Record
+from bench.store.files import remove_old_drafts, row_path
+from bench.store.schema import RANKED_BY, Claim, Headline, Outcome, Record
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _keep_curves(
 ) -> None:  # fmt: skip
     """Write the curves of finished rows, if they are not there; nothing is fitted for them."""
     place = (job.data.label, scenario.label, job.label, job.seed)
-    path = records.row_path(settings.results / "curves", *place)
+    path = row_path(settings.results / "curves", *place)
     if not records.is_current(job.path(settings.results, scenario), key.digest):
         return
     if curves.is_current(path, key) and not settings.force:
@@ -291,9 +291,9 @@ def _keep_curves(
         evaluator.fitter.console.say(f"no curves of {' '.join(map(str, place))}: {error}")
 
 
-def _claims(method: Method, scenario: Scenario) -> tuple[records.Claim, ...]:
+def _claims(method: Method, scenario: Scenario) -> tuple[Claim, ...]:
     """Return the claims that a scenario judges."""
-    claims = msgspec.convert(method.claims, tuple[records.Claim, ...])
+    claims = msgspec.convert(method.claims, tuple[Claim, ...])
     return tuple(claim for claim in claims if claim.scenario == scenario.name)
 
 

@@ -15,7 +15,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.cache import Key
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 
 class Adversarial(ShiftScenario):

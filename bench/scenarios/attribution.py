@@ -37,7 +37,7 @@ from bench.scenarios.corruption import Corruption
 from bench.scenarios.strong_attacks import Attack
 from bench.scores import all_scores
 from bench.store.code import code_digest
-from bench.store.records import RANKED_BY, Headline, Row
+from bench.store.schema import RANKED_BY, Headline, Row
 
 CLEAN, NOISE, DECODED = "clean", "noise", "decoded"
 ALL = "all together"  # the view of what is measured over the inputs and all their damaged versions

@@ -16,7 +16,7 @@ from bench.fitting.prediction import Prediction
 from bench.metrics.classification import judged
 from bench.metrics.detection import detection
 from bench.scores import Evidence, Score, Unavailable, all_scores
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 
 class Views(NamedTuple):

@@ -16,7 +16,7 @@ from bench.metrics.calibration import ece_noise_floor
 from bench.metrics.classification import errors, judged
 from bench.scenarios.base import Scenario, Views, answers, applicable, scored
 from bench.scores import Score
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 
 class Clean(Scenario):

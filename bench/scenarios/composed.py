@@ -20,7 +20,7 @@ from bench.metrics.detection import detection
 from bench.scenarios.base import ShiftScenario, Views, answers, applicable, detect, scored
 from bench.scenarios.corruption import Recorded, libraries, recorded
 from bench.store.code import code_digest
-from bench.store.records import PROBED, Headline, Row
+from bench.store.schema import PROBED, Headline, Row
 
 NUMBERS = ("no corruption", "one corruption", "two corruptions", "three corruptions")
 ALL = "all together"  # the view of what is measured over all views

@@ -16,7 +16,7 @@ from bench.metrics.conformal import aps, lac, raps
 from bench.metrics.operating import Threshold, needed, share, threshold
 from bench.scenarios.base import Views
 from bench.scenarios.shifted import CLEAN, Shifted, point
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 
 class Conformal(Shifted):

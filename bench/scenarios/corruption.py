@@ -21,7 +21,7 @@ from bench.datasets.store import stamps
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 LIBRARIES = ("numpy", "scikit-image", "scipy", "torch")
 REMEDY = "put the official one back"

@@ -14,7 +14,7 @@ from bench.datasets.base import View
 from bench.fitting.evaluator import Evaluator
 from bench.methods.base import Method
 from bench.scenarios.base import Scenario, Views
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 BATCH = 32  # inputs whose activations are counted
 

@@ -17,7 +17,7 @@ from bench.discover import subclasses, unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 
 class CrossDataset(ShiftScenario):

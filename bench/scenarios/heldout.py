@@ -15,7 +15,7 @@ from bench.discover import unknown
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 USUAL = "usual"
 OF_THE_PAPER = ("Wearing_Hat", "Blond_Hair", "Bald")

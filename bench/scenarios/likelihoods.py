@@ -11,7 +11,7 @@ from bench.datasets.base import View, as_floats
 from bench.errors import BenchError
 from bench.fitting.evaluator import Evaluator
 from bench.scenarios.cross_dataset import CrossDataset
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 BITS = "bits_per_dim"  # the evidence that a method needs
 

@@ -11,7 +11,7 @@ from bench.metrics.operating import RATES, Threshold, alarms, needed, threshold
 from bench.scenarios.base import Views, scored
 from bench.scenarios.shifted import CLEAN, ShiftedByScore, wrong
 from bench.scores import Score
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 SHOWN = 5  # per cent: the rate that tables show
 

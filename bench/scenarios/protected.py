@@ -18,7 +18,7 @@ from bench.metrics import fairness
 from bench.metrics.classification import accuracy
 from bench.metrics.fairness import Binary
 from bench.scenarios.base import Scenario, Views, answers
-from bench.store.records import PROBED, Headline, Row, protected_headlines
+from bench.store.schema import PROBED, Headline, Row, protected_headlines
 
 
 class Protected(Scenario):

@@ -18,7 +18,7 @@ from bench.fitting.recalibration import (
 from bench.metrics.calibration import ece_noise_floor
 from bench.metrics.classification import judged
 from bench.scenarios.shifted import CLEAN, Shifted, point
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 BEFORE = "before"
 

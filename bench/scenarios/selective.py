@@ -18,7 +18,7 @@ from bench.scenarios.base import scored
 from bench.scenarios.clean import by_target
 from bench.scenarios.shifted import CLEAN, ShiftedByScore, point
 from bench.scores import Score
-from bench.store.records import Headline, Row
+from bench.store.schema import Headline, Row
 
 KINDS = {
     CLEAN: "test", "corruption": "corruption", "speech_corruption": "speech corruption",

@@ -17,7 +17,7 @@ from bench.metrics import classification
 from bench.scenarios.base import Scenario, ShiftScenario, Views, answers, why_not
 from bench.scores import Score, all_scores
 from bench.scores.own import own_score
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 
 TAG = "ood"  # of the scenarios whose views are taken
 CLEAN = "clean"

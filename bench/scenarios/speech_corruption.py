@@ -14,7 +14,7 @@ from bench.fitting.evaluator import Evaluator
 from bench.scenarios.base import ShiftScenario, Views
 from bench.scenarios.corruption import Recorded, corrupted, libraries, recorded
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 
 class SpeechCorruption(ShiftScenario):

@@ -21,7 +21,7 @@ from bench.scenarios.adversarial import Adversarial
 from bench.scenarios.base import ShiftScenario, Views
 from bench.store.cache import Key
 from bench.store.code import code_digest
-from bench.store.records import Headline
+from bench.store.schema import Headline
 
 TITLES = {"fgsm": "FGSM", "pgd": "PGD"}
 TARGETS = {"single": "", "samples": " on samples"}

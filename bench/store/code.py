@@ -24,6 +24,7 @@ NO_NUMBERS = {
     "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
     "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
+    "bench.store.schema", "bench.store.schema1",
 }  # fmt: skip
 # Attributes of classes that say something and make no number.
 DECLARE = frozenset({"tuned", "claims", "set_up", "published", "unmeasured"})

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from bench.store.files import write
 from bench.store.packed import AGAIN, json_files, read_regular
-from bench.store.records import Label, Name, Number
+from bench.store.schema import Label, Name, Number
 from bench.store.seal import check_seal, sealed
 
 SCHEMA = 2

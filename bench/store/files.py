@@ -89,3 +89,8 @@ def remove_old_drafts(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFT_OVER:
                 path.unlink()
+
+
+def row_path(folder: Path, dataset: str, scenario: str, method: str, seed: int) -> Path:
+    """Return where the numbers of one (data set, scenario, method, seed) go."""
+    return folder / slug(dataset) / slug(scenario) / f"{slug(method)}-s{seed}.json"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.store.records import Record
+from bench.store.schema import Record
 
 
 def merge(folders: Mapping[Path, Iterable[Record]]) -> tuple[list[Record], list[str]]:

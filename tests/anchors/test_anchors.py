@@ -18,7 +18,8 @@ from bench.commands.validate import Line, table
 from bench.datasets.base import Split, generator
 from bench.datasets.idx import Mnist
 from bench.discover import subclasses
-from bench.store.records import Record, Row, read_all
+from bench.store.records import read_all
+from bench.store.schema import Record, Row
 
 NETWORKS = {"hendrycks_gimpel": Perceptron, "oe_convnet": ConvNet}
 

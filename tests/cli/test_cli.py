@@ -22,8 +22,9 @@ from bench.methods.base import Method
 from bench.metrics import specs
 from bench.scenarios.base import Scenario
 from bench.store import packed, records
-from bench.store.files import write
+from bench.store.files import row_path, write
 from bench.store.records import read, read_all
+from bench.store.schema import Outcome
 
 FAST = ["--methods", "chance,linear,standard", "--preset", "smoke", "--seeds", "0"]
 
@@ -466,10 +467,10 @@ def test_a_dry_run_says_what_was_never_timed(tmp_path):
 
 def test_a_dry_run_counts_fits_and_measuring_by_what_they_took(tmp_path, monkeypatch):
     def record(method, fit, measure, folder):
-        path = records.row_path(folder / "rows", "digits", "clean", method, 9)
+        path = row_path(folder / "rows", "digits", "clean", method, 9)
         about = {"method": method, "dataset": "digits", "scenario": "clean", "seed": 9,
                  "preset": "smoke", "fit_seconds": fit, "measure_seconds": measure}  # fmt: skip
-        records.save(path, records.Outcome("ok"), about)
+        records.save(path, Outcome("ok"), about)
 
     monkeypatch.setattr(records, "REFERENCE", tmp_path / "reference")
     for method in ("chance", "linear", "standard"):

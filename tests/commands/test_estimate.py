@@ -12,6 +12,8 @@ from bench.errors import UsageError
 from bench.fitting.console import Console
 from bench.running import memory
 from bench.store import records
+from bench.store.files import row_path
+from bench.store.schema import Outcome, Record
 
 SEEDS = (0, 1, 2)
 
@@ -98,8 +100,8 @@ def test_memory_is_estimated_from_the_records_of_this_folder(tmp_path, monkeypat
     for seed, peak in ((5, 800.0), (6, 900.0)):  # the second came later in the same process
         about = {"method": "linear", "dataset": "digits", "scenario": "clean", "seed": seed,
                  "preset": "smoke", "peak_memory": peak}  # fmt: skip
-        path = records.row_path(tmp_path / "rows", "digits", "clean", "linear", seed)
-        records.save(path, records.Outcome("ok"), about)
+        path = row_path(tmp_path / "rows", "digits", "clean", "linear", seed)
+        records.save(path, Outcome("ok"), about)
     assert estimate.memory_words(jobs, settings) == (
         "about 1.6 GB of memory for 2 workers; 2.5 GB are free"
     )
@@ -112,7 +114,7 @@ def test_a_record_says_how_much_memory_there_was(tmp_path):
     )  # fmt: skip
     carry_out(experiment, *plan(experiment), Console(quiet=True))
     (path,) = (tmp_path / "rows").rglob("*.json")
-    record = msgspec.json.decode(path.read_bytes(), type=records.Record)
+    record = msgspec.json.decode(path.read_bytes(), type=Record)
     assert 50 < record.peak_memory < 1e5
 
 

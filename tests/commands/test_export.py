@@ -14,7 +14,7 @@ from bench.cli import main
 from bench.commands.export import RECORD, VIEW, export, wide
 from bench.errors import UsageError
 from bench.report.frames import load
-from bench.store.records import Record
+from bench.store.schema import Record
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema.md"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from bench.report.advice import CLOSE, advice, parted, summary
 from bench.report.frames import result_groups
 from bench.report.stats import Gain
-from bench.store.records import RANKED_BY
+from bench.store.schema import RANKED_BY
 from tests.report.test_page import record
 
 COSTS = {"standard": 1.0, "ensemble": 5.0, "rival": 2.0}

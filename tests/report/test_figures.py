@@ -37,7 +37,7 @@ from bench.report.plots import (
     training,
 )  # fmt: skip
 from bench.store.curves import read_all
-from bench.store.records import MetricSpec
+from bench.store.schema import MetricSpec
 from tests.damage import KINDS, damaged, places
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"

@@ -8,7 +8,7 @@ from scipy import stats as referee
 
 from bench.report import claims
 from bench.report.frames import result_groups
-from bench.store.records import Claim, Record, Row
+from bench.store.schema import Claim, Record, Row
 
 BETTER = Claim(text="tells outliers better")
 CHEAPER = Claim(text="errs less often", metric="accuracy", scenario="clean", least=-0.01)

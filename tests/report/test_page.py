@@ -21,7 +21,8 @@ from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.report.stats import ranking
 from bench.report.web import page, page_data
-from bench.store.records import DETECTION, OWN, RANKED_BY, Record, upgraded
+from bench.store.schema import DETECTION, OWN, RANKED_BY, Record
+from bench.store.schema1 import upgraded
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -7,7 +7,7 @@ from bench.report.frames import result_groups
 from bench.report.pareto import front, offers, table
 from bench.report.plots import Material, pareto
 from bench.report.style import look, palette, saved
-from bench.store.records import Headline, Record, Row
+from bench.store.schema import Headline, Record, Row
 
 SCORE = "predictive_entropy"
 NUMBERS = {  # method -> passes, MiB, AUROC near, AUROC far

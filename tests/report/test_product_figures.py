@@ -10,7 +10,7 @@ from bench.report.style import look, palette, saved
 from bench.report.web.page import board_data
 from bench.report.web.page_data import measured
 from bench.store.curves import CurveFile, ScoreCurves, ViewRisk
-from bench.store.records import Headline, Record, Row
+from bench.store.schema import Headline, Record, Row
 
 SCORE = "predictive_entropy"
 

@@ -23,7 +23,7 @@ from bench.report import formats, render, stats
 from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import overview, printed
-from bench.store.records import OWN, MetricSpec
+from bench.store.schema import OWN, MetricSpec
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 CHECKOUT = Path(__file__).parents[2]

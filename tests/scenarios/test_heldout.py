@@ -23,7 +23,8 @@ from bench.report.leaderboard import leaderboard
 from bench.report.scenarios import everything
 from bench.running.plan import make_plan
 from bench.scenarios.heldout import OF_THE_PAPER, Heldout
-from bench.store.records import OWN, Record, read_all
+from bench.store.records import read_all
+from bench.store.schema import OWN, Record
 
 FAST = ["--methods", "chance,linear", "--preset", "smoke", "--seeds", "0"]
 

@@ -25,7 +25,8 @@ from bench.cli import main
 from bench.errors import BenchError
 from bench.report import render
 from bench.store import curves, packed, records
-from bench.store.records import parsed, read, read_all, row_path
+from bench.store.files import row_path
+from bench.store.records import parsed, read, read_all
 from bench.store.seal import sealed
 from tests.damage import KINDS, changed, damaged, instead, not_allowed, places
 

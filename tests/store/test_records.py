@@ -18,16 +18,8 @@ from bench.report.frames import load, result_groups
 from bench.report.leaderboard import leaderboard
 from bench.scenarios.base import Scenario
 from bench.store.merging import merge
-from bench.store.records import (
-    Headline,
-    Outcome,
-    Record,
-    Row,
-    parsed,
-    read,
-    read_all,
-    save,
-)  # fmt: skip
+from bench.store.records import parsed, read, read_all, save
+from bench.store.schema import Headline, Outcome, Record, Row
 
 GOLDEN = Path(__file__).parents[1] / "data" / "rows"
 

@@ -29,7 +29,7 @@ from bench.report.frames import Array, ResultGroup
 from bench.report.leaderboard import Column, leaderboard, ranked_cells, shifts
 from bench.report.style import Palette, base
 from bench.store.curves import CurveFile
-from bench.store.records import RANKED_BY, choices_of
+from bench.store.schema import RANKED_BY, choices_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

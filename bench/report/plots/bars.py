@@ -12,7 +12,7 @@ import pandas as pd
 from bench.report import stats, style
 from bench.report.leaderboard import Column, columns
 from bench.report.plots import Drawing, Material, figure, split
-from bench.store.records import MetricSpec
+from bench.store.schema import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.report import style
 from bench.report.plots import Drawing, Material, figure
 from bench.report.scenarios import Quantity, quantities
-from bench.store.records import MetricSpec
+from bench.store.schema import MetricSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

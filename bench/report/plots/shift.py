@@ -13,7 +13,7 @@ from bench.report import style
 from bench.report.leaderboard import Column, by_words
 from bench.report.plots import Drawing, Material, figure
 from bench.store.curves import CurveFile, ScoreCurves, ViewCurves
-from bench.store.records import OWN
+from bench.store.schema import OWN
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -21,7 +21,8 @@ from bench.report.advice import advice
 from bench.report.frames import ResultGroup
 from bench.report.leaderboard import Leaderboard, leaderboard, left_out, overall_ranking
 from bench.report.web.page_data import Cells, Sheet, measured, sheet, whole
-from bench.store.records import OWN, RANKED_BY, row_path
+from bench.store.files import row_path
+from bench.store.schema import OWN, RANKED_BY
 
 NAME = "leaderboard.html"
 HERE = Path(__file__).parent

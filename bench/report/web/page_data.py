@@ -25,7 +25,7 @@ from bench.report.frames import Array, ResultGroup
 from bench.report.leaderboard import accurate, ranked_cells, ranked_families, shifts
 from bench.report.scenarios import Quantity, quantities
 from bench.report.stats import Ranking
-from bench.store.records import OWN, MetricSpec
+from bench.store.schema import OWN, MetricSpec
 
 MINE = ""  # the sheet by each method's own score, or of its point prediction
 WHOLE = ""  # the ranks over all scenarios

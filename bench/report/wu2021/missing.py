@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench.report.wu2021.observed import CLASSES, DATA, METRICS, Cells, Observed
-from bench.store.records import REFERENCE, Record, read_all
+from bench.store.records import REFERENCE, read_all
+from bench.store.schema import Record
 
 PRESET, RESULTS = "laptop", Path("results")  # defaults of `bench run`
 

@@ -17,7 +17,7 @@ import pandas as pd
 from bench.metrics.registry import spec_of, specs
 from bench.report.frames import Measurements, ResultGroup
 from bench.report.wu2021.published import Column
-from bench.store.records import OWN, PROBED, Better, MetricSpec, Record
+from bench.store.schema import OWN, PROBED, Better, MetricSpec, Record
 
 SEEDS = (0, 1, 2)  # the paper averages over three runs
 PRESETS = ("paper", "laptop", "smoke")  # the first that is there is shown

@@ -24,7 +24,7 @@ from bench.report.frames import load, result_groups
 from bench.report.wu2021 import missing
 from bench.report.wu2021.observed import DATA, METRICS, Cells, Observed, Place, _rank
 from bench.report.wu2021.published import Cell, Column, cells, with_ratios
-from bench.store.records import MetricSpec
+from bench.store.schema import MetricSpec
 
 Style = Callable[[str], str]
 FAIR = "mc_dropout:rate=0.1"  # the paper's rate of 0.5 is no fair rival: 0.1 stands beside it
