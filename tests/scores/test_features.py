@@ -187,19 +187,28 @@ def test_mahalanobis_of_many_targets_is_the_mean_of_each_by_itself():
         torch.testing.assert_close(scored(name, test, training), torch.stack(each).mean(0))
 
 
-def test_classes_that_do_not_vary_along_an_axis_are_near_by_the_others():
+def test_an_axis_counts_by_its_variance_within_classes_however_far_they_are_apart():
+    training, test = evidence(), evidence(20, seed=1)
+    apart = training.features.clone()
+    apart[:, 0] += 1e4 * training.labels[:, 0]
+    thin = torch.ones(apart.shape[1]).double()
+    thin[-1] = 1e-4  # of the variance of all features 1e-16
+    wide, narrow = (training._replace(features=x) for x in (apart, apart * thin))
+    thinner = test._replace(features=test.features * thin)
+    found, expected = scored("mahalanobis", thinner, narrow), scored("mahalanobis", test, wide)
+    torch.testing.assert_close(found, expected)
+
+
+def test_an_axis_along_which_no_class_varies_counts_for_nothing():
     training = evidence()
     features = training.features.clone()
     features[:, 0] = training.labels[:, 0].double()  # the class, and nothing else
     gaps = features - features[training.labels[:, 0] == 1].mean(0)
     within = torch.cat([part - part.mean(0) for part in by_class(training)])[:, 1:]
     inverse = torch.linalg.inv(within.T @ within / len(within))
-    moved = training._replace(features=features)
-    found = SCORES["mahalanobis"].fit(moved)
-    distances = found.targets[0].distances(found(features))[:, 1]
-    at_home = (gaps[:, 0] == 0).nonzero().flatten()  # of the class itself
+    (found,) = SCORES["mahalanobis"].fit(training._replace(features=features))
     expected = ((gaps[:, 1:] @ inverse) * gaps[:, 1:]).sum(1)
-    torch.testing.assert_close(distances[at_home], expected[at_home], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.distances(features)[:, 1], expected, rtol=1e-6, atol=1e-6)
 
 
 def test_directions_without_variance_count_for_nothing():
