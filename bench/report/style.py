@@ -138,10 +138,9 @@ def _labelled(png: bytes, digest: str, *, few_colours: bool) -> bytes:
     if digest:
         about.add_text(FINGERPRINT, digest)
     buffer = BytesIO()
-    image: Image.Image = Image.open(BytesIO(png))
+    image = Image.open(BytesIO(png)).convert("RGB")  # nothing shines through
     if few_colours:
-        whole = image.convert("RGB")
-        image = whole.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(buffer, "PNG", optimize=True, pnginfo=about, dpi=(DPI, DPI))
     return buffer.getvalue()
 

@@ -534,7 +534,7 @@ def test_drawings_have_a_palette_and_photographs_all_their_colours(tmp_path):
         Image.open(BytesIO(style.saved(figure, photographs=photographs)["png"])).mode
         for photographs in (False, True)
     ]
-    assert modes == ["P", "RGBA"]
+    assert modes == ["P", "RGB"]
 
 
 def test_a_picture_keeps_the_fingerprint_of_what_it_was_drawn_from(tmp_path):
