@@ -244,24 +244,29 @@ def uncertain(evaluator: Evaluator) -> Figure | None:
     order = uncertainty.argsort(stable=True)
     chosen = torch.cat([order[:EXTREMES], order[-EXTREMES:].flip(0)])
     lines = len(chosen) // ACROSS
-    figure, axes = grid(lines, ACROSS, 2, width=style.WIDTH, gap=0.12)
-    for axis, row in zip([a for line in axes for a in line], chosen.tolist(), strict=True):
+    labels = [
+        f"{_class_in_words(evaluator, probs[row], row)}\n{float(uncertainty[row]):.3f}"
+        for row in chosen.tolist()
+    ]
+    most = 1 + max(label.count("\n") for label in labels)
+    figure, axes = grid(lines, ACROSS, most, width=style.WIDTH, gap=0.12)
+    places = [axis for line in axes for axis in line]
+    for axis, row, label in zip(places, chosen.tolist(), labels, strict=True):
         picture(axis, as_floats(evaluator.test.x[row]), evaluator.data)
-        words = _class_in_words(evaluator, probs[row], row)
-        axis.set_xlabel(f"{words}\n{float(uncertainty[row]):.3f}", labelpad=2, linespacing=1.1)
+        axis.set_xlabel(label, labelpad=2, linespacing=1.1)
     for line, words in ((0, "lowest"), (lines // 2, "\nhighest")):
         axes[line][0].set_title(f"{words} {score.label}", loc="left", pad=4)
     return figure
 
 
 def _class_in_words(evaluator: Evaluator, probs: Tensor, row: int) -> str:
-    """Return the class of an input, with the predicted class where that differs."""
+    """Return the class of an input and, in a second line where it differs, the predicted one."""
     predicted, y = probs.argmax(-1), evaluator.test.y[row]
     if len(y) > 1:
         return f"{int((predicted == y).sum())} of {len(y)} right"
     classes = evaluator.data.task.classes
     label, read = classes[int(y[0])], classes[int(predicted[0])]
-    return label if label == read else f"{label}, read {read}"
+    return label if label == read else f"{label}\n→ {read}"
 
 
 def prototypes(evaluator: Evaluator, method: Prototypes) -> Figure:

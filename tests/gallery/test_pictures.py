@@ -1,5 +1,7 @@
 """Figures of single inputs: the right pictures, in the right order, with the right words."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.image
@@ -133,13 +135,25 @@ def test_the_film_strip_names_its_layers(net, evaluator):
 
 def test_the_surest_come_first_and_the_least_sure_last(evaluator):
     figure = pictures.uncertain(evaluator)
-    shown = [float(said.split("\n")[1]) for _, said in labels(figure)]
+    shown = [float(said.split("\n")[-1]) for _, said in labels(figure)]
     unsure = headline(evaluator)(evaluator.predict(evaluator.clean).probs)
     half = pictures.EXTREMES
     assert shown[:half] == pytest.approx(unsure.sort().values[:half].tolist(), abs=5e-4)
     assert shown[half:] == pytest.approx(
         unsure.sort(descending=True).values[:half].tolist(), abs=5e-4
     )
+
+
+def test_labels_of_neighbours_do_not_overlap(evaluator, monkeypatch):
+    names = replace(evaluator.data.task, classes=("pullover", "trouser") * 5)
+    monkeypatch.setattr(evaluator.data, "task", names)
+    figure = pictures.uncertain(evaluator)
+    figure.draw_without_rendering()
+    said = [axis.xaxis.label for axis in figure.axes]
+    assert any("\n→ " in label.get_text() for label in said)
+    boxes = [label.get_window_extent() for label in said]
+    for one, other in pairwise(boxes):
+        assert not one.overlaps(other)
 
 
 def test_a_method_that_is_alike_unsure_of_everything_has_no_such_figure(tmp_path):
