@@ -34,7 +34,8 @@ SINGLE = {  # what `bench draw` writes -> caption
     "network gives each decoding (appendix A.3; for speech, figure 2).",
     "path": "An input the network is least sure of and still gets right: decoded from every layer "
     "(figure 1), and along one path of the recursion.",
-    "uncertain": "The inputs of lowest and of highest uncertainty (appendix A.5).",
+    "uncertain": "The inputs of lowest and of highest uncertainty (appendix A.5); "
+    "an arrow stands before a wrong answer.",
     "corruptions": "One test input under every corruption (appendix A.4).",
 }
 

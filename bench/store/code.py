@@ -23,8 +23,8 @@ NO_NUMBERS = {
     "bench.metrics.registry",
     "bench.fitting.console", "bench.fitting.device", "bench.fitting.evaluator",
     "bench.fitting.fits", "bench.fitting.isolation", "bench.plugins", "bench.store.cache",
-    "bench.store.code", "bench.store.curves", "bench.store.files", "bench.store.records",
-    "bench.store.schema", "bench.store.schema1",
+    "bench.store.code", "bench.store.columns", "bench.store.curves", "bench.store.files",
+    "bench.store.records", "bench.store.schema", "bench.store.schema1",
 }  # fmt: skip
 # Attributes of classes that say something and make no number.
 DECLARE = frozenset({"tuned", "claims", "set_up", "published", "unmeasured"})

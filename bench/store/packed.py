@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from bench.errors import BenchError
+from bench.store.columns import by_columns, by_rows
 from bench.store.files import draft, write
 
 SUFFIX = ".tar.xz"
@@ -60,7 +61,7 @@ def read_regular(path: Path) -> bytes:
     except FileNotFoundError:
         for root, files in _archives(path.parent):
             if (content := files.get(path.relative_to(root).as_posix())) is not None:
-                return content
+                return by_rows(content)
         raise
     if not stat.S_ISREG(about.st_mode):
         raise ValueError("is no file; left out (remove it)")
@@ -82,13 +83,13 @@ def pack(results: Path) -> list[Path]:
             continue
         archive = _archive(folder)
         packed = _files(archive) if archive.is_file() else {}
-        files = {**packed, **{name: path.read_bytes() for name, path in loose.items()}}
+        found = {name: by_columns(path.read_bytes()) for name, path in loose.items()}
         with (
             draft(archive) as unfinished,
             lzma.open(unfinished, "wb", preset=EFFORT) as stream,
             tarfile.open(fileobj=stream, mode="w") as tar,
         ):
-            for name, content in sorted(files.items()):
+            for name, content in sorted({**packed, **found}.items()):
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
@@ -108,7 +109,7 @@ def unpack(results: Path) -> list[Path]:
     for archive in archives:
         for name, content in _files(archive).items():
             if not (path := results / name).exists():
-                write(path, content)
+                write(path, by_rows(content))
         archive.unlink()
     return archives
 
