@@ -1,4 +1,4 @@
-"""Records in an archive, with their rows as columns: a fifth smaller when compressed.
+"""Records in an archive, with their rows as columns: a seventh smaller when compressed.
 
 In a file ``rows`` is a list of objects that all have the same names in the same order; here it is
 one object of lists, in which null stands for what a row lacks. The bytes of the file come back.
