@@ -230,7 +230,8 @@ def whole(tmp_path_factory):
     running._fitter.cache_clear()
     running._read_code(planned())  # its forks have the digests then
     files = made(folder)
-    assert [sum(name.endswith(e) for name in files) for e in (".json", ".npy")] == [16, 15]
+    # rows and curves; fifteen corruptions, the digits and their cuts
+    assert [sum(name.endswith(e) for name in files) for e in (".json", ".npy")] == [16, 19]
     return Whole(files, entries(folder).keys())
 
 
