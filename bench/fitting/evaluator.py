@@ -20,6 +20,8 @@ from bench.fitting.training_evidence import TrainingEvidence, prediction_key
 from bench.methods.base import Method, Prerequisite
 from bench.store.cache import Cache, Key
 
+SAME = 1e-3  # probabilities that differ by less over all inputs are one answer
+
 
 class Evaluator:
     """A fitted method, the data it was fitted on, and its predictions of every view so far."""
@@ -153,7 +155,17 @@ class Evaluator:
             check(made, view.n, self.fitter.splits.test.task)
         except ValueError as error:
             raise MethodError(f"{self.label} gave {error} on view {view.name}") from error
+        if view.fingerprint == self.test.fingerprint and self._has_collapsed(made):
+            self.fitter.console.say(
+                f"{self.label} on {self.data.label}, seed {self.seed}: the same answer for every "
+                "clean input, so this training has failed; its numbers stay in the tables"
+            )
         return replace(made, fit_score=self.training.fit_score)
+
+    def _has_collapsed(self, made: Prediction) -> bool:
+        """Return whether a method that was trained in epochs says the same of all inputs."""
+        spread = made.probs.amax(0) - made.probs.amin(0)
+        return self.fitted().method.log is not None and bool(spread.max() < SAME)
 
     def _passed(self, view: View) -> Prediction | None:
         """Return one pass over a view, or None where memory was too small and batches are halved.

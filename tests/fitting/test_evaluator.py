@@ -218,6 +218,25 @@ def test_a_kept_prediction_of_another_form_is_made_again(tmp_path, payload):
     assert path.name in lines[0]
 
 
+def test_a_fit_that_gives_one_answer_for_every_input_is_said_to_have_failed(fitter):
+    sound = Evaluator("standard", Standard(**NET), 0, fitter)
+    sound.predict(sound.clean)
+    assert fitter.console.notes == []
+    failed = Evaluator("standard", Standard(**NET), 1, fitter)
+    for weights in failed.fitted().method.net.parameters():
+        weights.data.zero_()
+    failed.predict(failed.validation)  # one notice a fit: of the clean inputs
+    failed.predict(failed.clean)
+    (line,) = fitter.console.notes
+    assert line.startswith("standard on digits, seed 1: the same answer for every clean input")
+
+
+def test_a_method_that_was_not_trained_may_give_one_answer(fitter):
+    guess = Evaluator("chance", Chance(), 0, fitter)
+    guess.predict(guess.clean)
+    assert fitter.console.notes == []
+
+
 def test_a_view_that_holds_other_inputs_than_it_says_is_an_error(fitter):
     evaluator = Evaluator("chance", Chance(), 0, fitter)
     with pytest.raises(MethodError, match=r"shape \(3, 1, 1, 10\).* on view short"):
