@@ -335,7 +335,8 @@ def test_what_is_missing_is_a_script_with_its_cost(tmp_path, monkeypatch):
     assert total.startswith("# in all 3 fits, about 3.0 minutes")
 
 
-def test_a_fit_never_timed_is_guessed_from_its_like(tmp_path):
+def test_a_fit_never_timed_is_guessed_from_its_like(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.report.wu2021.missing.REFERENCE", Path("nowhere"))
     paper_rows.write(tmp_path, keep=lambda cell: not cell.row.startswith("redecnn:depth"))
     output = "\n".join(missing(tmp_path))
     assert "--methods redecnn:depth=2,redecnn:depth=4,redecnn:depth=6 --datasets mnist" in output
