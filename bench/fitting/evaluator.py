@@ -158,7 +158,8 @@ class Evaluator:
         if view.fingerprint == self.test.fingerprint and self._has_collapsed(made):
             self.fitter.console.say(
                 f"{self.label} on {self.data.label}, seed {self.seed}: the same answer for every "
-                "clean input, so this training has failed; its numbers stay in the tables"
+                "clean input, so this training has failed; its numbers stay in the tables, and "
+                "`bench report --paper` draws how it went"
             )
         return replace(made, fit_score=self.training.fit_score)
 
