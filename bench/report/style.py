@@ -20,7 +20,7 @@ Palette = dict[str, Colour]  # method -> colour
 
 WIDTH = 3.3  # inches: one column of a two-column paper
 PAGE = 6.9  # inches: both columns
-DPI = 200
+DPI = 150
 MOST = 12  # lines that one can still tell apart
 LETTER = 0.055  # inches, on average, of a name in small type
 COLUMN = 18  # letters of a name for which a column has room
@@ -140,7 +140,8 @@ def _labelled(png: bytes, digest: str, *, few_colours: bool) -> bytes:
     buffer = BytesIO()
     image = Image.open(BytesIO(png)).convert("RGB")  # nothing shines through
     if few_colours:
-        image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        how, undithered = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+        image = image.quantize(256, method=how, kmeans=1, dither=undithered)  # no hue is off
     image.save(buffer, "PNG", optimize=True, pnginfo=about, dpi=(DPI, DPI))
     return buffer.getvalue()
 

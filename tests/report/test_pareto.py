@@ -1,5 +1,7 @@
 """Quality for cost: who is on the front, and what is written and drawn of it."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,25 @@ def test_the_front_is_drawn_for_each_shift(group):
     ]
     with look():
         assert saved(drawing.draw())["png"]
+
+
+@pytest.mark.parametrize("least", [0.002, 1.0])
+def test_marks_of_a_wide_axis_do_not_overlap(monkeypatch, least):
+    monkeypatch.setitem(NUMBERS, "linear", (1, least, 0.70, 0.80))
+    (group,) = result_groups(records(cost=True))
+    (drawing,) = pareto.pareto(Material(group, palette(set(NUMBERS))))
+    with look():
+        figure = drawing.draw()
+        figure.draw_without_rendering()
+        low, high = figure.axes[-1].get_xlim()
+        labels = figure.axes[-1].get_xticklabels()
+        ends = [
+            (label.get_window_extent().x0, label.get_window_extent().x1)
+            for label in labels
+            if low <= label.get_position()[0] <= high
+        ]
+    assert len(ends) > 1
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(ends))
 
 
 def test_one_method_alone_is_no_figure():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,13 +58,19 @@ def _draw(found: list[Offer], colours: style.Palette) -> Figure:
         handles |= _panel(axis, offer, colours)
         axis.set(ylabel="" if column else f"AUROC, {offer.shift}")
         axis.set_xscale("log", subs=[])
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_locator(LogLocator(subs=_subdivisions(offer.cost)))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.set_xlabel(offer.price.heading if row == len(shifts) - 1 else "")
         axis.margins(0.08)
         style.despine(axis)
     style.legend(drawn, handles)
     return drawn
+
+
+def _subdivisions(cost: pd.Series) -> tuple[float, ...]:
+    """The marks within a power of ten, of a logarithmic axis: none where many have to fit in."""
+    decades = math.log10(cost.max() / cost[cost > 0].min())
+    return (1, 2, 5) if decades < 3 else (1,)
 
 
 def _panel(axis: Axes, offer: Offer, colours: style.Palette) -> dict[str, Line2D]:
