@@ -17,8 +17,9 @@ from bench.report.frames import ResultGroup, load, result_groups
 from bench.report.leaderboard import Leaderboard, leaderboard
 from bench.report.scenarios import everything, printed
 from bench.report.web import page
-from bench.report.wu2021 import claims
 from bench.report.wu2021 import tables as tables_of_the_paper
+from bench.report.wu2021 import verdicts
+from bench.report.wu2021.judged import judge
 from bench.report.wu2021.observed import Observed
 from bench.store.files import slug
 from bench.store.packed import has_archive
@@ -96,17 +97,17 @@ def write_paper(results: Path, groups: Sequence[ResultGroup], *, tables: bool) -
     Returns the verdicts as Markdown.
     """
     observed = Observed(groups, tables_of_the_paper.methods())
-    judged = claims.judge(observed)
+    judged = judge(observed)
     folder = results / "paper"
     link = "`python -m bench report --paper` writes its tables, with our numbers beside its own."
     if tables or folder.exists():
         tables_of_the_paper.write(observed, results)
-        formats.write(folder / "claims.md", claims.details(judged))
+        formats.write(folder / "claims.md", verdicts.details(judged))
         link = "[Its tables](paper/README.md), [every check](paper/claims.md)."
         link += " [Figures](paper/figures.md)." if (results / GALLERY).exists() else ""
     known = any(result.run for result in judged)
-    verdicts = claims.summary(judged) if known else "None of them can be judged from these rows.\n"
-    return ["## The paper's statements\n", verdicts, f"{link}\n"]
+    text = verdicts.summary(judged) if known else "None of them can be judged from these rows.\n"
+    return ["## The paper's statements\n", text, f"{link}\n"]
 
 
 def write_leaderboards(results: Path, group: ResultGroup, score: str) -> list[str]:

@@ -9,6 +9,7 @@ from scipy import stats as referee
 from bench.report.frames import load, result_groups
 from bench.report.readme import write_paper
 from bench.report.wu2021 import claims, tables
+from bench.report.wu2021.judged import judge
 from bench.report.wu2021.observed import Observed
 from bench.report.wu2021.published import columns, values
 from tests import paper_rows
@@ -18,7 +19,7 @@ PLACE = "mnist/clean"
 
 
 def judged(results):
-    found = claims.judge(Observed(result_groups(load(results)[0]), tables.methods()))
+    found = judge(Observed(result_groups(load(results)[0]), tables.methods()))
     return {result.claim.id: result for result in found}
 
 

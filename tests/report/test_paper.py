@@ -363,7 +363,7 @@ def test_without_rows_all_is_missing_and_every_command_can_be_run(tmp_path):
 def test_neither_tables_nor_what_is_missing_needs_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path; from bench.report.wu2021.tables import shortfall; "
-        "list(shortfall(Path(sys.argv[1]))); import bench.report.wu2021.claims; "
+        "list(shortfall(Path(sys.argv[1]))); import bench.report.wu2021.verdicts; "
         "sys.exit('torch' in sys.modules)"
     )
     where = Path(__file__).parents[2]
