@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +18,8 @@ from bench.fitting.attributions import LogOdds, importance, integrated_gradients
 from bench.fitting.console import Console
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.isolation import isolated
-from bench.gallery import examples, privacy
+from bench.gallery import decodings, examples, painting, privacy
 from bench.gallery.examples import headline, point_prediction
-from bench.methods.base import Method
 from bench.methods.nets import Decodable
 from bench.methods.prototypes import Prototypes
 from bench.metrics.attribution import kendall
@@ -43,15 +42,6 @@ HISTOGRAM = 1000  # inputs of each outlier set in a histogram of likelihoods
 BINS = 60
 EXTREMES = 10  # inputs of least and of most uncertainty
 ACROSS = 5  # pictures side by side in a column
-ATTRIBUTES = ("Smiling", "Male", "Eyeglasses")  # shown of faces, where the data tells them
-SAME, OTHER = "#0065a3", "#b84a00"  # the class that f gives the input itself, or another one
-
-
-class Shown(NamedTuple):
-    """An image (C, H, W) and the probabilities (T, K) that the network gives it."""
-
-    image: Tensor
-    probs: Tensor
 
 
 def draw(jobs: Sequence[Job], settings: Settings, console: Console, folder: Path) -> Iterator[Path]:
@@ -87,7 +77,7 @@ def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
     """Yield each figure of one fitted method with its kind."""
     if (figure := uncertain(evaluator)) is not None:
         yield "uncertain", figure
-    net = decodable(evaluator.fitted().method)
+    net = decodings.decodable(evaluator.fitted().method)
     if net is not None:
         yield "decoded", decoded(evaluator, net)
         yield "path", path(evaluator, net)
@@ -99,38 +89,6 @@ def figures(evaluator: Evaluator) -> Iterator[tuple[str, Figure]]:
         yield "likelihoods", likelihoods(evaluator)
 
 
-def decodable(method: Method) -> Decodable | None:
-    """Return the network of a method that has a decoder."""
-    net = getattr(method, "net", None)
-    return net if isinstance(net, Decodable) else None
-
-
-@torch.no_grad()
-def decodings(net: Decodable, x: Tensor) -> Tensor:
-    """Return g(h_1) … g(h_L) of inputs: (n, C, H, W) -> (L, n, C, H, W)."""
-    return net.decoder(net.classifier.activations(x))
-
-
-@torch.no_grad()
-def read(net: Decodable, images: Tensor) -> list[Shown]:
-    """Return images (n, C, H, W) with the probabilities that f gives each."""
-    probs = net.classifier(images).softmax(-1)
-    return [Shown(i.cpu(), p.cpu()) for i, p in zip(images, probs, strict=True)]
-
-
-def layer_by_layer(net: Decodable, x: Tensor) -> list[Shown]:
-    """Return one input (C, H, W) and its decodings g(h_1) … g(h_L)."""
-    return read(net, torch.cat([x[None], decodings(net, x[None])[:, 0]]))
-
-
-def along(net: Decodable, x: Tensor, layers: Sequence[int]) -> list[Shown]:
-    """Return one input (C, H, W) and the pictures x_1 … x_D of a path of layers."""
-    images = [x]
-    for layer in layers:
-        images.append(decodings(net, images[-1][None])[layer, 0])
-    return read(net, torch.stack(images))
-
-
 def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
     """Decodings g(h_l), a row for each input and a column for each layer (A.3; speech: F2)."""
     rows, layers = _examples(evaluator), range(len(net.classifier.blocks))
@@ -138,12 +96,12 @@ def decoded(evaluator: Evaluator, net: Decodable) -> Figure:
         layers = layers[1::2]
     strips = []
     for x in evaluator.test.floats(rows).to(evaluator.fitter.device):
-        shown = layer_by_layer(net, x)
+        shown = decodings.layer_by_layer(net, x)
         strips.append([shown[0], *(shown[1 + layer] for layer in layers)])
     names = ["$x$", *(f"$g(h_{layer + 1})$" for layer in layers)]
-    figure, axes = grid(len(strips), len(names), _lines(evaluator.data))
+    figure, axes = painting.grid(len(strips), len(names), painting.lines(evaluator.data))
     for strip, line in zip(strips, axes, strict=True):
-        _strip(line, strip, evaluator.data)
+        painting.row(line, strip, evaluator.data)
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name, pad=3)
     return figure
@@ -155,10 +113,10 @@ def path(evaluator: Evaluator, net: Decodable) -> Figure:
     blocks = len(net.classifier.blocks)
     depth = min(getattr(evaluator.method, "depth", blocks), blocks)
     layers = torch.randint(blocks, (depth,), generator=generator("path", data.label))
-    above, below = layer_by_layer(net, x), along(net, x, layers.tolist())
-    figure, axes = grid(2, len(above), _lines(data), gap=0.24)
-    _strip(axes[0], above, data)
-    _strip(axes[1], below, data)
+    above, below = decodings.layer_by_layer(net, x), decodings.along(net, x, layers.tolist())
+    figure, axes = painting.grid(2, len(above), painting.lines(data), gap=0.24)
+    painting.row(axes[0], above, data)
+    painting.row(axes[1], below, data)
     for layer, axis in enumerate(axes[0]):
         axis.set_title("$x$" if layer == 0 else f"$g(h_{layer})$", pad=3)
     for d, axis in enumerate(axes[1][: len(below)]):
@@ -191,13 +149,13 @@ def attributions(evaluator: Evaluator) -> Figure | None:
     ranks = importance(maps).numpy()
     tau = kendall(np.tile(ranks[:n], (len(versions), 1)), ranks)
     probs = odds.sigmoid().cpu()[:, None]
-    figure, axes = grid(n, 2 * len(versions), 1)
+    figure, axes = painting.grid(n, 2 * len(versions), 1)
     for i, (image, one) in enumerate(zip(x.cpu(), maps, strict=True)):
         left, right = axes[i % n][2 * (i // n) :][:2]
-        picture(left, image, data)
-        left.set_xlabel(words(probs[i], data), labelpad=2)
+        painting.picture(left, image, data)
+        left.set_xlabel(painting.words(probs[i], data), labelpad=2)
         _signed(right, one)
-        right.set_xlabel("" if i < n else f"$\\tau$ {_number(tau[i])}", labelpad=2)
+        right.set_xlabel("" if i < n else f"$\\tau$ {painting.number(tau[i])}", labelpad=2)
     for axis, name in zip(axes[0][::2], versions, strict=True):
         axis.set_title(name, pad=3)
     return figure
@@ -249,10 +207,10 @@ def uncertain(evaluator: Evaluator) -> Figure | None:
         for row in chosen.tolist()
     ]
     most = 1 + max(label.count("\n") for label in labels)
-    figure, axes = grid(lines, ACROSS, most, width=style.WIDTH, gap=0.12)
+    figure, axes = painting.grid(lines, ACROSS, most, width=style.WIDTH, gap=0.12)
     places = [axis for line in axes for axis in line]
     for axis, row, label in zip(places, chosen.tolist(), labels, strict=True):
-        picture(axis, as_floats(evaluator.test.x[row]), evaluator.data)
+        painting.picture(axis, as_floats(evaluator.test.x[row]), evaluator.data)
         axis.set_xlabel(label, labelpad=2, linespacing=1.1)
     for line, words in ((0, "lowest"), (lines // 2, "\nhighest")):
         axes[line][0].set_title(f"{words} {score.label}", loc="left", pad=4)
@@ -274,11 +232,13 @@ def prototypes(evaluator: Evaluator, method: Prototypes) -> Figure:
     images, logits = (part.cpu() for part in method.drawn())
     order = logits[:, 0].argmax(-1).argsort(stable=True)
     data, across = evaluator.data, min(ACROSS, len(images))
-    figure, axes = grid(-(-len(images) // across), across, _lines(data), width=style.WIDTH)
+    figure, axes = painting.grid(
+        -(-len(images) // across), across, painting.lines(data), width=style.WIDTH
+    )
     places = [a for line in axes for a in line]
     for axis, image, probs in zip(places, images[order], logits[order].softmax(-1), strict=False):
-        picture(axis, image, data)
-        axis.set_xlabel(words(probs, data), labelpad=2, linespacing=1.1)
+        painting.picture(axis, image, data)
+        axis.set_xlabel(painting.words(probs, data), labelpad=2, linespacing=1.1)
     for axis in places[len(images) :]:
         axis.set_axis_off()
     return figure
@@ -295,7 +255,7 @@ def likelihoods(evaluator: Evaluator) -> Figure:
     figure = style.canvas(0.8 + 0.55 * len(bits), width=style.WIDTH)
     axes = figure.subplots(len(bits), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (name, values) in zip(axes, bits.items(), strict=True):
-        colour = SAME if name == "test part" else OTHER
+        colour = painting.SAME if name == "test part" else painting.OTHER
         axis.hist(values.clip(edges[0], edges[-1]), edges, color=colour, density=True)
         axis.set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
         axis.set_yticks([])
@@ -311,10 +271,10 @@ def corruptions(evaluator: Evaluator) -> Figure | None:
         return None
     images = [("as it is", evaluator.test.x[0]), *((s.name, s.x[0]) for s in corrupted)]
     across = 4
-    figure, axes = grid(-(-len(images) // across), across, 1, width=style.WIDTH)
+    figure, axes = painting.grid(-(-len(images) // across), across, 1, width=style.WIDTH)
     places = [a for line in axes for a in line]
     for axis, (name, image) in zip(places, images, strict=False):
-        picture(axis, as_floats(image), evaluator.data)
+        painting.picture(axis, as_floats(image), evaluator.data)
         axis.set_xlabel(name.replace("_", " "), labelpad=2)
     for axis in places[len(images) :]:
         axis.set_axis_off()
@@ -327,68 +287,6 @@ def _examples(evaluator: Evaluator) -> Tensor:
         return examples.one_of_each_class(evaluator.test, ROWS)
     drawn = torch.randperm(len(evaluator.test), generator=generator("shown", evaluator.data.label))
     return drawn[:SPOKEN]
-
-
-def grid(
-    rows: int, columns: int, lines: int, *, width: float = style.PAGE, gap: float = 0.06
-) -> tuple[Figure, Sequence[Sequence[Axes]]]:
-    """An empty figure of square pictures with room for ``lines`` of text below each."""
-    side = width / columns
-    figure = style.canvas(rows * (side + 0.11 * lines + gap) + 0.15, width=width)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.02, wspace=0.03, hspace=gap / 4)
-    return figure, axes.tolist()
-
-
-def _strip(axes: Sequence[Axes], strip: Sequence[Shown], data: Dataset) -> None:
-    """Draw pictures side by side, each with its class and probability below."""
-    original = strip[0].probs.argmax(-1)
-    for axis, shown in zip(axes, strip, strict=False):
-        picture(axis, shown.image, data)
-        same = bool((shown.probs.argmax(-1) == original)[: len(_targets(data))].all())
-        axis.set_xlabel(
-            words(shown.probs, data), labelpad=2, linespacing=1.1,
-            color=SAME if same else OTHER, fontweight="normal" if same else "bold",
-        )  # fmt: skip
-
-
-def picture(axis: Axes, image: Tensor, data: Dataset) -> None:
-    """Draw an image (C, H, W) in [0, 1] without axes."""
-    values = image.permute(1, 2, 0).squeeze(-1).numpy()
-    colours = "magma" if data.modality == "sound" else "gray"
-    axis.imshow(values, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-    axis.set(xticks=[], yticks=[])
-    axis.grid(visible=False)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-
-
-def words(probs: Tensor, data: Dataset) -> str:
-    """Return the class and its probability; of many targets, the probabilities of a few."""
-    task = data.task
-    if len(task.targets) == 1:
-        p, k = probs[0].max(-1)
-        return f"{task.classes[int(k)]}  {_number(float(p))}"
-    return "\n".join(
-        f"{task.targets[t].replace('_', ' ')} {_number(float(probs[t, -1]))}"
-        for t in _targets(data)
-    )
-
-
-def _targets(data: Dataset) -> list[int]:
-    """Return the targets whose probabilities are printed."""
-    names = data.task.targets
-    return [names.index(name) for name in ATTRIBUTES if name in names] or list(range(len(names)))[
-        :3
-    ]
-
-
-def _lines(data: Dataset) -> int:
-    return len(_targets(data))
-
-
-def _number(p: float) -> str:
-    return ">.99" if p >= 0.995 else f"{p:.2f}".removeprefix("0")
 
 
 def _write(

@@ -18,7 +18,7 @@ from bench.fitting.console import Console
 from bench.fitting.device import resolve
 from bench.fitting.evaluator import Evaluator
 from bench.fitting.fits import Fitter
-from bench.gallery import examples, pictures
+from bench.gallery import decodings, examples, painting, pictures
 from bench.gallery.examples import headline
 from bench.methods.chance import Chance
 from bench.methods.redecnn import ReDecNN
@@ -62,7 +62,7 @@ def evaluator(results):
 
 @pytest.fixture(scope="module")
 def net(evaluator):
-    return pictures.decodable(evaluator.fitted().method)
+    return decodings.decodable(evaluator.fitted().method)
 
 
 def test_every_figure_is_there_as_png_and_pdf(results):
@@ -91,7 +91,7 @@ def test_drawing_again_gives_the_same_bytes(results, tmp_path):
 
 def test_layers_are_decoded_in_order(net, evaluator):
     x = evaluator.test.floats(slice(0, 1))[0]
-    shown = pictures.layer_by_layer(net, x)
+    shown = decodings.layer_by_layer(net, x)
     h = net.classifier.activations(x[None])
     assert torch.equal(shown[0].image, x)
     for layer in range(3):
@@ -102,10 +102,10 @@ def test_layers_are_decoded_in_order(net, evaluator):
 
 def test_a_path_decodes_what_was_decoded(net, evaluator):
     x = evaluator.test.floats(slice(0, 1))[0]
-    shown = pictures.along(net, x, [2, 0])
-    first = pictures.decodings(net, x[None])[2]
+    shown = decodings.along(net, x, [2, 0])
+    first = decodings.decodings(net, x[None])[2]
     torch.testing.assert_close(shown[1].image, first[0])
-    torch.testing.assert_close(shown[2].image, pictures.decodings(net, first)[0, 0])
+    torch.testing.assert_close(shown[2].image, decodings.decodings(net, first)[0, 0])
 
 
 def labels(figure) -> list[list[str]]:
@@ -117,13 +117,13 @@ def test_each_decoding_is_named_and_says_class_and_probability(net, evaluator):
     assert [title for title, _ in labels(figure)[:4]] == ["$x$"] + [
         f"$g(h_{layer})$" for layer in (1, 2, 3)
     ]
-    shown = pictures.layer_by_layer(net, evaluator.test.floats(evaluator.test.y[:, 0] == 0)[0])
+    shown = decodings.layer_by_layer(net, evaluator.test.floats(evaluator.test.y[:, 0] == 0)[0])
     assert [said for _, said in labels(figure)[:4]] == [
-        pictures.words(one.probs, evaluator.data) for one in shown
+        painting.words(one.probs, evaluator.data) for one in shown
     ]
     for axis, one in zip(figure.axes[:4], shown, strict=True):
         same = one.probs.argmax() == shown[0].probs.argmax()
-        assert axis.xaxis.label.get_color() == (pictures.SAME if same else pictures.OTHER)
+        assert axis.xaxis.label.get_color() == (painting.SAME if same else painting.OTHER)
 
 
 def test_the_film_strip_names_its_layers(net, evaluator):
@@ -200,14 +200,14 @@ class Spoken(Digits):
 
 def test_of_speech_every_second_layer_of_three_examples_is_shown(tmp_path):
     spoken = subject_of(tmp_path, redecnn(blocks=4), Spoken())
-    net = pictures.decodable(spoken.fitted().method)
+    net = decodings.decodable(spoken.fitted().method)
     figure = pictures.decoded(spoken, net)
     assert [title for title, _ in labels(figure)[:3]] == ["$x$", "$g(h_2)$", "$g(h_4)$"]
     assert len(figure.axes) == 9
     assert figure.axes[0].images[0].get_cmap().name == "magma"
     x = spoken.test.floats(pictures._examples(spoken))[0]
-    shown = pictures.layer_by_layer(net, x)
-    assert labels(figure)[1][1] == pictures.words(shown[2].probs, spoken.data)
+    shown = decodings.layer_by_layer(net, x)
+    assert labels(figure)[1][1] == painting.words(shown[2].probs, spoken.data)
 
 
 def test_of_many_targets_a_few_are_put_in_words():
@@ -215,7 +215,7 @@ def test_of_many_targets_a_few_are_put_in_words():
         task = Task((1, 8, 8), ("Bald", "Male", "No_Beard", "Smiling"), ("no", "yes"))
 
     probs = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.001, 0.999]])
-    assert pictures.words(probs, Portraits()) == "Smiling >.99\nMale .10"
+    assert painting.words(probs, Portraits()) == "Smiling >.99\nMale .10"
 
 
 def test_pictures_of_people_are_named_so_and_kept_out_of_the_reference(
@@ -241,6 +241,6 @@ def test_a_folder_that_cannot_be_written_to_is_a_mistake(results, tmp_path):
 
 def test_maps_of_a_convolutional_net_are_decoded_and_drawn(tmp_path):
     maps = subject_of(tmp_path, redecnn(backbone="cnn", channels=8, epochs=1))
-    net = pictures.decodable(maps.fitted().method)
-    assert pictures.decodings(net, maps.test.floats(slice(0, 2))).shape == (3, 2, 1, 8, 8)
+    net = decodings.decodable(maps.fitted().method)
+    assert decodings.decodings(net, maps.test.floats(slice(0, 2))).shape == (3, 2, 1, 8, 8)
     assert len(pictures.path(maps, net).axes) == 8
