@@ -474,10 +474,11 @@ def test_latex_is_escaped_and_balanced(results):
 def test_tables_and_figures_are_written_whole(results):
     assert render(results) == []
     for scenario in ("clean", "corruption", "cross_dataset"):
-        for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
+        for kind, start, end in (("png", b"\x89PNG", b"IEND"), ("pdf", b"%PDF", b"%%EOF")):
             content = (results / "figures" / f"{scenario}-toy_digits.{kind}").read_bytes()
             assert content.startswith(start)
-            assert len(content) > 5_000
+            assert end in content[-12:]
+            assert len(content) > 2_000
         assert len(pd.read_csv(results / "tables" / f"{scenario}-toy_digits.csv")) > 4
         assert f"(figures/{scenario}-toy_digits.png)" in (results / "README.md").read_text()
     assert not list(results.rglob("*.tmp"))
