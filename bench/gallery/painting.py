@@ -67,9 +67,8 @@ def words(probs: Tensor, data: Dataset) -> str:
 def _targets(data: Dataset) -> list[int]:
     """Return the targets whose probabilities are printed."""
     names = data.task.targets
-    return [names.index(name) for name in ATTRIBUTES if name in names] or list(range(len(names)))[
-        :3
-    ]
+    known = [names.index(name) for name in ATTRIBUTES if name in names]
+    return known or list(range(len(names)))[:3]
 
 
 def lines(data: Dataset) -> int:
